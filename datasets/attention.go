@@ -1,0 +1,98 @@
+package datasets
+
+import "fmt"
+
+// Attention is the attention kernel alone, softmax(Q·Kᵀ/√d)·V over a KV cache:
+// one new token a sequence (suite decode, op "attention") or a whole causal
+// prompt (suite prefill, op "attention").
+type Attention struct {
+	Type DType
+	// KVType is the type of the KV cache; "" is Type.
+	KVType DType
+	Batch  int64
+	// QueryTokens a sequence: 1 when decoding.
+	QueryTokens int64
+	// ContextTokens a sequence that keys and values are read for, the new ones
+	// included.
+	ContextTokens           int64
+	Heads, KVHeads, HeadDim int64
+	Ranks                   int
+	Cache                   Cache
+}
+
+func (a Attention) Suite() Suite {
+	if a.QueryTokens > 1 {
+		return SuitePrefill
+	}
+	return SuiteDecode
+}
+func (a Attention) Op() string   { return "attention" }
+func (a Attention) DType() DType { return a.Type }
+func (a Attention) Workers() int { return a.Ranks }
+
+func (a Attention) kv() DType {
+	if a.KVType != "" {
+		return a.KVType
+	}
+	return a.Type
+}
+
+// pairs is how many (query, key) pairs of one head and sequence are attended:
+// the causal triangle of the new tokens, and all that came before them.
+func (a Attention) pairs() float64 {
+	q, c := float64(a.QueryTokens), float64(a.ContextTokens)
+	return q*(c-q) + q*(q+1)/2
+}
+
+// FLOPs is 4 × head size for every attended pair (2 for the score, 2 for the
+// weighted value), softmax not counted (Dao et al., "FlashAttention-2", 2023,
+// section 4.1, counts the same, with the causal half).
+func (a Attention) FLOPs() float64 {
+	return 4 * float64(a.Batch*a.Heads*a.HeadDim) * a.pairs()
+}
+
+// KVBytes is the keys and values read.
+func (a Attention) KVBytes() float64 {
+	return 2 * float64(a.Batch*a.ContextTokens*a.KVHeads*a.HeadDim) * a.kv().Size()
+}
+
+// Bytes is Q read, O written, and the KV cache read once.
+func (a Attention) Bytes() float64 {
+	return 2*float64(a.Batch*a.QueryTokens*a.Heads*a.HeadDim)*a.Type.Size() + a.KVBytes()
+}
+
+func (a Attention) WireBytes() float64 { return 0 }
+
+func (a Attention) Key() string {
+	kv := string(a.KVType)
+	if a.KVType == a.Type {
+		kv = ""
+	}
+	return newKey(a.Suite(), "attention", a.Type).text("kv", kv).num("batch", a.Batch).
+		num("query", a.QueryTokens).num("context", a.ContextTokens).num("heads", a.Heads).
+		num("kv_heads", a.KVHeads).num("head_dim", a.HeadDim).num("ranks", int64(a.Ranks)).
+		text("cache", string(a.Cache)).String()
+}
+
+func (a Attention) Validate() error {
+	if a.Type.Size() == 0 || a.kv().Size() == 0 {
+		return fmt.Errorf("attention: unknown data type %q (KV %q)", a.Type, a.KVType)
+	}
+	if err := positive("attention", "batch", a.Batch, "query_tokens", a.QueryTokens,
+		"context_tokens", a.ContextTokens, "heads", a.Heads, "kv_heads", a.KVHeads,
+		"head_dim", a.HeadDim, "ranks", int64(a.Ranks)); err != nil {
+		return err
+	}
+	if a.Heads%a.KVHeads != 0 {
+		return fmt.Errorf("attention: %d heads are no multiple of %d KV heads", a.Heads, a.KVHeads)
+	}
+	if a.QueryTokens > a.ContextTokens {
+		return fmt.Errorf("attention: %d new tokens are more than the context of %d", a.QueryTokens, a.ContextTokens)
+	}
+	return nil
+}
+
+func (a Attention) columns(c *columns) {
+	c.KVDType, c.Batch, c.QueryTokens, c.ContextTokens = string(a.kv()), a.Batch, a.QueryTokens, a.ContextTokens
+	c.Heads, c.KVHeads, c.HeadDim, c.Cache = a.Heads, a.KVHeads, a.HeadDim, string(a.Cache)
+}

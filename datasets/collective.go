@@ -1,0 +1,108 @@
+package datasets
+
+import "fmt"
+
+// Collective is a communication among ranks (suite allreduce), with the sizes
+// of nccl-tests (doc/PERFORMANCE.md): SizeBytes is the buffer of one rank for
+// all_reduce and broadcast, the whole buffer, every rank's part together, for
+// all_gather, reduce_scatter and all_to_all, and the message for send_recv.
+type Collective struct {
+	Kind      string
+	Type      DType
+	SizeBytes int64
+	Ranks     int
+	// Nodes is over how many nodes the ranks are spread evenly; 1 inside one.
+	Nodes int
+	// Algorithm is "" where the library (NCCL) chooses; "ring" and "direct"
+	// for the host's own, "custom" for one- and two-shot peer-memory kernels.
+	Algorithm string
+	// Launch is "eager" where the host's launch is inside the clock, "graph"
+	// where it is not, "" where there is nothing to launch.
+	Launch string
+	// InPlace is set where the input and output buffers are one.
+	InPlace bool
+}
+
+func (c Collective) Suite() Suite { return SuiteAllReduce }
+func (c Collective) Op() string   { return c.Kind }
+func (c Collective) DType() DType { return c.Type }
+func (c Collective) Workers() int { return c.Ranks }
+
+// FLOPs is the additions of a reduction: ranks − 1 an element.
+func (c Collective) FLOPs() float64 {
+	switch c.Kind {
+	case "all_reduce", "reduce_scatter":
+		if s := c.Type.Size(); s > 0 {
+			return float64(c.SizeBytes) / s * float64(c.Ranks-1)
+		}
+	}
+	return 0
+}
+
+// Bytes is the buffers read and written once on every rank.
+func (c Collective) Bytes() float64 {
+	n, s := float64(c.Ranks), float64(c.SizeBytes)
+	switch c.Kind {
+	case "all_reduce", "all_to_all":
+		if c.Kind == "all_to_all" {
+			return 2 * s
+		}
+		return 2 * s * n
+	case "all_gather", "reduce_scatter":
+		return s + s*n
+	}
+	return 2 * s
+}
+
+// BusFactor is the ratio of bus bandwidth to algorithm bandwidth of
+// nccl-tests' doc/PERFORMANCE.md: 2(n−1)/n for all_reduce, (n−1)/n for
+// all_gather, reduce_scatter and all_to_all, and 1 for send_recv and broadcast.
+func (c Collective) BusFactor() float64 {
+	n := float64(c.Ranks)
+	switch c.Kind {
+	case "all_reduce":
+		return 2 * (n - 1) / n
+	case "all_gather", "reduce_scatter", "all_to_all":
+		return (n - 1) / n
+	}
+	return 1
+}
+
+// WireBytes is what a rank must send without reduction in a switch.
+func (c Collective) WireBytes() float64 {
+	return c.BusFactor() * float64(c.SizeBytes)
+}
+
+func (c Collective) Key() string {
+	return newKey(SuiteAllReduce, c.Kind, c.Type).num("bytes", c.SizeBytes).
+		num("ranks", int64(c.Ranks)).num("nodes", int64(c.Nodes)).text("algorithm", c.Algorithm).
+		text("launch", c.Launch).flag("in_place", c.InPlace).String()
+}
+
+// CollectiveKinds lists the known collectives.
+var CollectiveKinds = []string{"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send_recv", "broadcast"}
+
+func (c Collective) Validate() error {
+	known := false
+	for _, k := range CollectiveKinds {
+		known = known || k == c.Kind
+	}
+	if !known {
+		return fmt.Errorf("allreduce: unknown collective %q: use one of %v", c.Kind, CollectiveKinds)
+	}
+	if c.Type.Size() == 0 {
+		return fmt.Errorf("allreduce: unknown data type %q", c.Type)
+	}
+	if err := positive("allreduce "+c.Kind, "size_bytes", c.SizeBytes, "nodes", int64(c.Nodes)); err != nil {
+		return err
+	}
+	if c.Ranks < 2 || c.Ranks < c.Nodes {
+		return fmt.Errorf("allreduce %s: %d ranks on %d nodes: at least 2 ranks, and one a node, are needed", c.Kind, c.Ranks, c.Nodes)
+	}
+	return nil
+}
+
+func (c Collective) columns(d *columns) {
+	d.SizeBytes, d.Nodes, d.Algorithm, d.Launch = c.SizeBytes, int64(c.Nodes), c.Algorithm, c.Launch
+	d.InPlace = c.InPlace
+}

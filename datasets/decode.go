@@ -1,0 +1,121 @@
+package datasets
+
+import "fmt"
+
+// DecodeLayer is one decode step of one transformer layer (suite decode, op
+// "layer"): norm, QKV projection, rotary embedding, attention over the KV
+// cache, output projection, norm, feed-forward. One new token a sequence.
+type DecodeLayer struct {
+	// Model names the catalogue entry whose layer this is.
+	Model string
+	Type  DType
+	Batch int64
+	// ContextTokens that attention reads, the new token included.
+	ContextTokens                            int64
+	Hidden, Heads, KVHeads, HeadDim, FFWidth int64
+	// Gated feed-forward has three matrices, else two.
+	Gated bool
+	// Experts and TopK are 1 for a dense feed-forward.
+	Experts, TopK int64
+	// TP ranks split every matrix by columns or rows, and the heads.
+	TP    int
+	Ranks int
+	Cache Cache
+	// Launch is "graph" or "eager" on a GPU, else "".
+	Launch string
+}
+
+func (d DecodeLayer) Suite() Suite { return SuiteDecode }
+func (d DecodeLayer) Op() string   { return "layer" }
+func (d DecodeLayer) DType() DType { return d.Type }
+func (d DecodeLayer) Workers() int { return d.Ranks }
+
+// Attention is the attention kernel inside the layer, of all TP ranks together.
+func (d DecodeLayer) Attention() Attention {
+	return Attention{Type: d.Type, Batch: d.Batch, QueryTokens: 1, ContextTokens: d.ContextTokens,
+		Heads: d.Heads, KVHeads: d.KVHeads, HeadDim: d.HeadDim, Ranks: d.Ranks, Cache: d.Cache}
+}
+
+// Projections are the layer's products, in order, with m the batch: QKV,
+// output, up (with gate), down. With experts, up and down are of one expert.
+func (d DecodeLayer) Projections() [4]GEMM {
+	up := int64(1)
+	if d.Gated {
+		up = 2
+	}
+	g := GEMM{Kernel: "matmul", Type: d.Type, M: d.Batch, Ranks: d.Ranks, Cache: d.Cache}
+	qkv, out, gate, down := g, g, g, g
+	qkv.N, qkv.K = (d.Heads+2*d.KVHeads)*d.HeadDim, d.Hidden
+	out.N, out.K = d.Hidden, d.Heads*d.HeadDim
+	gate.N, gate.K = up*d.FFWidth, d.Hidden
+	down.N, down.K = d.Hidden, d.FFWidth
+	return [4]GEMM{qkv, out, gate, down}
+}
+
+// AttentionWeights and ExpertWeights are parameters: of the attention
+// projections, and of one feed-forward expert.
+func (d DecodeLayer) AttentionWeights() float64 {
+	p := d.Projections()
+	return float64(p[0].N*p[0].K) + float64(p[1].N*p[1].K)
+}
+
+func (d DecodeLayer) ExpertWeights() float64 {
+	p := d.Projections()
+	return float64(p[2].N*p[2].K) + float64(p[3].N*p[3].K)
+}
+
+// FLOPs is 2 for every weight that a token uses, the router's, and attention.
+func (d DecodeLayer) FLOPs() float64 {
+	f := 2 * float64(d.Batch) * (d.AttentionWeights() + float64(d.TopK)*d.ExpertWeights())
+	if d.Experts > 1 {
+		f += 2 * float64(d.Batch*d.Hidden*d.Experts)
+	}
+	return f + d.Attention().FLOPs()
+}
+
+// Bytes is the weights that are awake (at least TopK experts), the KV cache,
+// and the tokens in and out.
+func (d DecodeLayer) Bytes() float64 {
+	w := d.AttentionWeights() + float64(min(d.Experts, d.TopK))*d.ExpertWeights()
+	return w*d.Type.Size() + d.Attention().KVBytes() + 2*float64(d.Batch*d.Hidden)*d.Type.Size()
+}
+
+// WireBytes is two ring all-reduces of the activations under tensor
+// parallelism (Shoeybi et al., "Megatron-LM", 2019, section 3).
+func (d DecodeLayer) WireBytes() float64 {
+	if d.TP < 2 {
+		return 0
+	}
+	n := float64(d.TP)
+	return 2 * 2 * (n - 1) / n * float64(d.Batch*d.Hidden) * d.Type.Size()
+}
+
+func (d DecodeLayer) Key() string {
+	return newKey(SuiteDecode, "layer", d.Type).text("model", d.Model).num("batch", d.Batch).
+		num("context", d.ContextTokens).num("hidden", d.Hidden).num("heads", d.Heads).
+		num("kv_heads", d.KVHeads).num("head_dim", d.HeadDim).num("ff", d.FFWidth).
+		flag("gated", d.Gated).num("experts", d.Experts).num("top_k", d.TopK).
+		num("tp", int64(d.TP)).num("ranks", int64(d.Ranks)).text("cache", string(d.Cache)).
+		text("launch", d.Launch).String()
+}
+
+func (d DecodeLayer) Validate() error {
+	if d.Type.Size() == 0 {
+		return fmt.Errorf("decode: unknown data type %q", d.Type)
+	}
+	if err := positive("decode", "hidden", d.Hidden, "ff_width", d.FFWidth, "experts", d.Experts,
+		"top_k", d.TopK, "tp", int64(d.TP)); err != nil {
+		return err
+	}
+	if d.TopK > d.Experts {
+		return fmt.Errorf("decode: top-%d of %d experts: a token cannot choose more experts than there are", d.TopK, d.Experts)
+	}
+	return d.Attention().Validate()
+}
+
+func (d DecodeLayer) columns(c *columns) {
+	c.Model, c.Batch, c.QueryTokens, c.ContextTokens = d.Model, d.Batch, 1, d.ContextTokens
+	c.Hidden, c.Heads, c.KVHeads, c.HeadDim, c.Intermediate = d.Hidden, d.Heads, d.KVHeads, d.HeadDim, d.FFWidth
+	c.Gated, c.Experts, c.TopK, c.TP = d.Gated, d.Experts, d.TopK, int64(d.TP)
+	c.Cache, c.Launch = string(d.Cache), d.Launch
+}

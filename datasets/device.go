@@ -1,0 +1,145 @@
+package datasets
+
+// Origin says where a figure of a device comes from.
+type Origin string
+
+const (
+	// Datasheet figures are the vendor's published ones, or follow from them.
+	Datasheet Origin = "datasheet"
+	// Measured figures were measured on the device itself.
+	Measured Origin = "measured"
+	// Fitted figures were fitted to measurements.
+	Fitted Origin = "fitted"
+)
+
+// Figure is a number with its provenance. A zero Value is an unknown one.
+type Figure struct {
+	Value  float64 `json:"value"`
+	Origin Origin  `json:"origin,omitempty"`
+	// Source is the vendor's document, page or table, or how it was measured.
+	Source string `json:"source,omitempty"`
+}
+
+// CacheLevel is one level of cache, or the GPU's L2.
+type CacheLevel struct {
+	Level     int    `json:"level"`
+	SizeBytes Figure `json:"size_bytes"`
+	LineBytes int    `json:"line_bytes,omitempty"`
+	// SharedBy is how many cores or SMs share one instance.
+	SharedBy int `json:"shared_by"`
+}
+
+// Device is peaks and sizes, each with where it came from.
+type Device struct {
+	// ID is the catalogue name ("h100-sxm") or "host".
+	ID string `json:"id"`
+	// Name is what the device calls itself.
+	Name   string `json:"name"`
+	Vendor string `json:"vendor"`
+	// Arch is "sm_80", "sm_90", "x86-64" or "arm64"; relatives share it.
+	Arch string `json:"arch"`
+	// Kind is "cpu" or "gpu".
+	Kind string `json:"kind"`
+	// Units is how many SMs or cores.
+	Units int `json:"units"`
+	// ClockHz is the highest sustained clock: boost of a GPU, measured of a CPU.
+	ClockHz Figure `json:"clock_hz"`
+	// PeakFLOPs is dense FLOP/s of all units at ClockHz, on tensor cores where
+	// the device has them for the type.
+	PeakFLOPs map[DType]Figure `json:"peak_flop_per_s"`
+	// VectorFLOPs is FP32 FLOP/s outside tensor cores (GPU), else 0.
+	VectorFLOPs Figure `json:"vector_flop_per_s"`
+
+	MemoryBytes     Figure       `json:"memory_bytes"`
+	MemoryBandwidth Figure       `json:"memory_bandwidth_bytes_per_s"`
+	Caches          []CacheLevel `json:"caches,omitempty"`
+
+	// LinkBandwidth is NVLink's, one direction, all links of one GPU together.
+	LinkBandwidth Figure `json:"link_bandwidth_bytes_per_s"`
+	// SwitchReduces is set where the switch can add (NVLink SHARP).
+	SwitchReduces bool `json:"switch_reduces"`
+	// PCIeBandwidth is one direction of the host link.
+	PCIeBandwidth Figure `json:"pcie_bandwidth_bytes_per_s"`
+	// NetworkBandwidth is one direction between nodes, for each GPU.
+	NetworkBandwidth Figure `json:"network_bandwidth_bytes_per_s"`
+	// NodeSize is how many of these a node of this kind holds.
+	NodeSize int    `json:"node_size"`
+	TDPWatt  Figure `json:"tdp_watt"`
+
+	// Ceilings are measured peaks of this very device, or nil.
+	Ceilings []Ceiling `json:"ceilings,omitempty"`
+	// Calibration is fitted parameters, or nil.
+	Calibration *Calibration `json:"calibration,omitempty"`
+}
+
+// Ceiling is one measured figure that the ceilings tier may use: what a peak,
+// stream, launch or all-reduce case of the same run took.
+type Ceiling struct {
+	Workload Workload `json:"-"`
+	// Key is the workload's.
+	Key string `json:"key"`
+	// Seconds is the measured median.
+	Seconds float64 `json:"seconds"`
+}
+
+// Cache returns the level's cache, or a zero one.
+func (d *Device) Cache(level int) CacheLevel {
+	for _, c := range d.Caches {
+		if c.Level == level {
+			return c
+		}
+	}
+	return CacheLevel{}
+}
+
+// LastLevel returns the largest cache, or a zero one.
+func (d *Device) LastLevel() CacheLevel {
+	var last CacheLevel
+	for _, c := range d.Caches {
+		if c.Level > last.Level {
+			last = c
+		}
+	}
+	return last
+}
+
+// Parameter is a fitted physical quantity of a device.
+type Parameter struct {
+	Name string `json:"name"`
+	// Unit is "s", "bytes", "bytes/s", "1" for a ratio, and so on.
+	Unit    string  `json:"unit"`
+	Meaning string  `json:"meaning"`
+	Value   float64 `json:"value"`
+	// Low and High bound the value's 95 % interval.
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	// Min and Max are the physically plausible range.
+	Min float64 `json:"min"`
+	Max float64 `json:"max"`
+	// Determined is false where the data leave the value open.
+	Determined bool `json:"determined"`
+	// AtEdge is set where the value lies on Min or Max.
+	AtEdge bool `json:"at_edge"`
+}
+
+// Calibration is a device's fitted parameters, by model ("gemm",
+// "decode_attention", …), with what they were fitted to.
+type Calibration struct {
+	// Device is the catalogue name of the device that was fitted.
+	Device string `json:"device"`
+	// Source names the data, with its checksum or commit.
+	Source string                 `json:"source"`
+	Models map[string][]Parameter `json:"models"`
+	// Fits are the figures on the fit half and on the test half, by model.
+	Fits map[string]Fit `json:"fits"`
+}
+
+// Fit says how well a model's parameters describe the data they came from.
+type Fit struct {
+	FitN     int     `json:"fit_n"`
+	FitMAPE  float64 `json:"fit_mape"`
+	TestN    int     `json:"test_n"`
+	TestMAPE float64 `json:"test_mape"`
+	// P90 is the 90th percentile of |error| on the test half.
+	TestP90 float64 `json:"test_p90"`
+}

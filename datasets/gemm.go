@@ -1,0 +1,64 @@
+package datasets
+
+import "fmt"
+
+// GEMM is C[m,n] = A[m,k] · B[k,n] (suite gemm, op "matmul"), A being the
+// activations and B the weights; or, op "peak", Ops register-resident
+// multiply-adds that measure the arithmetic ceiling itself.
+type GEMM struct {
+	Kernel  string
+	Type    DType
+	M, N, K int64
+	// Ops is the FLOP that a peak kernel issues on all workers, else 0.
+	Ops   int64
+	Ranks int
+	Cache Cache
+	// Format names a quantised form of the weights that has work of its own
+	// ("fp8_block", "int4_wo", …), else "".
+	Format string
+}
+
+func (g GEMM) Suite() Suite { return SuiteGEMM }
+func (g GEMM) Op() string   { return g.Kernel }
+func (g GEMM) DType() DType { return g.Type }
+func (g GEMM) Workers() int { return g.Ranks }
+
+// FLOPs is 2·m·n·k for a product.
+func (g GEMM) FLOPs() float64 {
+	if g.Kernel == "peak" {
+		return float64(g.Ops)
+	}
+	return 2 * float64(g.M) * float64(g.N) * float64(g.K)
+}
+
+// Bytes is A and B read once and C written once.
+func (g GEMM) Bytes() float64 {
+	m, n, k := float64(g.M), float64(g.N), float64(g.K)
+	return (m*k+k*n)*g.Type.Size() + m*n*g.Type.OutSize()
+}
+
+func (g GEMM) WireBytes() float64 { return 0 }
+
+func (g GEMM) Key() string {
+	return newKey(SuiteGEMM, g.Kernel, g.Type).num("m", g.M).num("n", g.N).num("k", g.K).
+		num("ops", g.Ops).num("ranks", int64(g.Ranks)).text("cache", string(g.Cache)).
+		text("format", g.Format).String()
+}
+
+func (g GEMM) Validate() error {
+	if g.Type.Size() == 0 {
+		return fmt.Errorf("gemm: unknown data type %q", g.Type)
+	}
+	switch g.Kernel {
+	case "matmul":
+		return positive("gemm", "m", g.M, "n", g.N, "k", g.K, "ranks", int64(g.Ranks))
+	case "peak":
+		return positive("gemm peak", "ops", g.Ops, "ranks", int64(g.Ranks))
+	}
+	return fmt.Errorf("gemm: unknown operation %q: use matmul or peak", g.Kernel)
+}
+
+func (g GEMM) columns(c *columns) {
+	c.M, c.N, c.K, c.Ops = g.M, g.N, g.K, g.Ops
+	c.Cache, c.Format = string(g.Cache), g.Format
+}

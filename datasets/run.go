@@ -1,0 +1,51 @@
+package datasets
+
+// Row is one case: what was to be done, what it took, and what it should have
+// taken.
+type Row struct {
+	Workload    Workload
+	Measurement Measurement
+	// DeviceID names the device among the run's.
+	DeviceID    string
+	Predictions []Prediction
+}
+
+// Run is a set of rows with the devices they were measured on and how they
+// came about.
+type Run struct {
+	Meta    Meta
+	Devices []Device
+	Rows    []Row
+}
+
+// Device returns the run's device of that name, or nil.
+func (r *Run) Device(id string) *Device {
+	for i := range r.Devices {
+		if r.Devices[i].ID == id {
+			return &r.Devices[i]
+		}
+	}
+	return nil
+}
+
+// Meta is a run's provenance.
+type Meta struct {
+	// ID is unique to the run.
+	ID string `json:"id"`
+	// Bench is the program's own version and build.
+	Bench string `json:"bench"`
+	// Command is the command line that made the file.
+	Command []string `json:"command"`
+	Profile string   `json:"profile,omitempty"`
+	// StartUnixS and EndUnixS bound the run, in seconds since 1970.
+	StartUnixS int64  `json:"start_unix_s"`
+	EndUnixS   int64  `json:"end_unix_s"`
+	Host       string `json:"host"`
+	// Machine is a fingerprint that resume compares.
+	Machine string `json:"machine,omitempty"`
+	// Environment is what else a reader must know: kernel, hypervisor, NUMA,
+	// compiler, libraries, clock resolution and overhead.
+	Environment map[string]string `json:"environment,omitempty"`
+	// Notes are warnings that belong to the whole run.
+	Notes []string `json:"notes,omitempty"`
+}

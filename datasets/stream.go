@@ -1,0 +1,125 @@
+package datasets
+
+import "fmt"
+
+// Stream is a pass over memory (suite hbm).
+//
+// The operations are those of STREAM (McCalpin, "Memory Bandwidth and Machine
+// Balance", 1995) and their like: read, write, write_nt (non-temporal stores),
+// copy, copy_nt, scale, triad, triad_nt; latency (a dependent-load chain
+// through the working set, a row per load); launch (an empty piece of work on
+// all workers: the cost of starting and joining it); copy_engine,
+// host_to_device, device_to_host and peer on a GPU; and the row-wise operators
+// of a transformer that are bound by memory: rms_norm, layer_norm, softmax,
+// gelu, silu_mul, rope, add, embedding.
+type Stream struct {
+	Kernel string
+	Type   DType
+	// SizeBytes is the working set: all arrays of all workers together.
+	SizeBytes int64
+	// Rows and Cols give the shape of a row-wise operator, else 0.
+	Rows, Cols int64
+	Ranks      int
+}
+
+// streamArrays is how many arrays of equal size an operation reads and writes.
+var streamArrays = map[string]struct{ reads, writes, flopsPerElement float64 }{
+	"read":           {1, 0, 1},
+	"write":          {0, 1, 0},
+	"write_nt":       {0, 1, 0},
+	"copy":           {1, 1, 0},
+	"copy_nt":        {1, 1, 0},
+	"scale":          {1, 1, 1},
+	"triad":          {2, 1, 2},
+	"triad_nt":       {2, 1, 2},
+	"copy_engine":    {1, 1, 0},
+	"host_to_device": {1, 0, 0},
+	"device_to_host": {1, 0, 0},
+	"peer":           {1, 1, 0},
+	"latency":        {1, 0, 0},
+	"launch":         {0, 0, 0},
+	// Row-wise operators, arrays of rows × cols; the weights of a norm are
+	// counted with the first array.
+	"rms_norm":   {1, 1, 4},
+	"layer_norm": {1, 1, 7},
+	"softmax":    {1, 1, 5},
+	"gelu":       {1, 1, 8},
+	"silu_mul":   {2, 1, 5},
+	"rope":       {1, 1, 3},
+	"add":        {2, 1, 1},
+	"embedding":  {1, 1, 0},
+}
+
+func (s Stream) Suite() Suite { return SuiteHBM }
+func (s Stream) Op() string   { return s.Kernel }
+func (s Stream) DType() DType { return s.Type }
+func (s Stream) Workers() int { return s.Ranks }
+
+// Arrays is how many equal parts of the working set the operation reads and
+// writes.
+func (s Stream) Arrays() (reads, writes int) {
+	a := streamArrays[s.Kernel]
+	return int(a.reads), int(a.writes)
+}
+
+// FLOPs counts the arithmetic that the operation's definition asks for.
+func (s Stream) FLOPs() float64 {
+	a := streamArrays[s.Kernel]
+	if a.reads+a.writes == 0 {
+		return 0
+	}
+	elements := float64(s.SizeBytes) / (a.reads + a.writes) / s.Type.Size()
+	return elements * a.flopsPerElement
+}
+
+// Bytes counts as STREAM does: what the program asks to be read and written,
+// without the line that a plain store first fetches (WriteAllocateBytes).
+func (s Stream) Bytes() float64 {
+	if s.Kernel == "latency" {
+		return s.Type.Size()
+	}
+	if s.Kernel == "launch" {
+		return 0
+	}
+	return float64(s.SizeBytes)
+}
+
+// WriteAllocateBytes is the further traffic of a cache that fetches each line
+// before a plain store overwrites it: one read for every byte written.
+func (s Stream) WriteAllocateBytes() float64 {
+	a := streamArrays[s.Kernel]
+	switch s.Kernel {
+	case "write", "copy", "scale", "triad":
+		return float64(s.SizeBytes) * a.writes / (a.reads + a.writes)
+	}
+	return 0
+}
+
+func (s Stream) WireBytes() float64 {
+	if s.Kernel == "peer" {
+		return float64(s.SizeBytes) / 2
+	}
+	return 0
+}
+
+func (s Stream) Key() string {
+	return newKey(SuiteHBM, s.Kernel, s.Type).num("bytes", s.SizeBytes).
+		num("rows", s.Rows).num("cols", s.Cols).num("ranks", int64(s.Ranks)).String()
+}
+
+func (s Stream) Validate() error {
+	if _, ok := streamArrays[s.Kernel]; !ok {
+		return fmt.Errorf("hbm: unknown operation %q", s.Kernel)
+	}
+	if s.Kernel == "launch" {
+		return positive("hbm launch", "ranks", int64(s.Ranks))
+	}
+	if s.Type.Size() == 0 {
+		return fmt.Errorf("hbm %s: unknown data type %q", s.Kernel, s.Type)
+	}
+	return positive("hbm "+s.Kernel, "size_bytes", s.SizeBytes, "ranks", int64(s.Ranks))
+}
+
+func (s Stream) columns(c *columns) {
+	c.SizeBytes, c.Rows, c.Cols = s.SizeBytes, s.Rows, s.Cols
+}

@@ -1,0 +1,124 @@
+package datasets
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Suite names a family of workloads.
+type Suite string
+
+// The suites. SuitePrefill holds imported prefill-attention kernels only.
+const (
+	SuiteHBM       Suite = "hbm"
+	SuiteGEMM      Suite = "gemm"
+	SuiteAllReduce Suite = "allreduce"
+	SuiteDecode    Suite = "decode"
+	SuiteMoE       Suite = "moe"
+	SuitePrefill   Suite = "prefill"
+)
+
+// Suites lists the suites that bench run can measure, in the order in which it
+// measures them.
+var Suites = []Suite{SuiteHBM, SuiteGEMM, SuiteAllReduce, SuiteDecode, SuiteMoE}
+
+// Cache is the state in which a workload finds its operands.
+type Cache string
+
+// Cold operands rotate through more memory than the last-level cache; hot ones
+// are used again and again, so that what fits a cache stays in it.
+const (
+	Hot  Cache = "hot"
+	Cold Cache = "cold"
+)
+
+// Workload is what is to be done, and knows its own arithmetic. Its dynamic
+// type is one of the value types of this package: Stream, GEMM, Collective,
+// Attention, DecodeLayer, MoELayer. It says nothing of how or how fast.
+type Workload interface {
+	Suite() Suite
+	// Op is the operation within the suite, such as "triad" or "all_reduce".
+	Op() string
+	DType() DType
+	// Workers is how many cores of a CPU or how many GPUs take part.
+	Workers() int
+	// FLOPs is the useful arithmetic of all workers together.
+	FLOPs() float64
+	// Bytes is the least traffic with memory of all workers together: every
+	// operand read once, every result written once.
+	Bytes() float64
+	// WireBytes is the least that one rank must send to others.
+	WireBytes() float64
+	// Key is stable text that is equal for equal workloads and for no others.
+	Key() string
+	// Validate says in one sentence what is wrong with the shape.
+	Validate() error
+
+	columns(*columns)
+}
+
+// Intensity is a workload's arithmetic intensity in FLOP a byte (Williams,
+// Waterman and Patterson, "Roofline", CACM 52(4), 2009), and 0 where no bytes
+// move.
+func Intensity(w Workload) float64 {
+	if b := w.Bytes(); b > 0 {
+		return w.FLOPs() / b
+	}
+	return 0
+}
+
+// key writes "suite/op dtype name=value …", leaving out zero values.
+type key struct{ strings.Builder }
+
+func newKey(s Suite, op string, d DType) *key {
+	k := &key{}
+	k.Grow(96)
+	k.WriteString(string(s))
+	k.WriteByte('/')
+	k.WriteString(op)
+	if d != "" {
+		k.WriteByte(' ')
+		k.WriteString(string(d))
+	}
+	return k
+}
+
+func (k *key) num(name string, v int64) *key {
+	if v != 0 {
+		k.WriteByte(' ')
+		k.WriteString(name)
+		k.WriteByte('=')
+		k.WriteString(strconv.FormatInt(v, 10))
+	}
+	return k
+}
+
+func (k *key) text(name, v string) *key {
+	if v != "" {
+		k.WriteByte(' ')
+		k.WriteString(name)
+		k.WriteByte('=')
+		k.WriteString(v)
+	}
+	return k
+}
+
+func (k *key) flag(name string, v bool) *key {
+	if v {
+		k.WriteByte(' ')
+		k.WriteString(name)
+	}
+	return k
+}
+
+// positive reports the first value that is not above zero, as name, value
+// pairs.
+func positive(what string, named ...any) error {
+	for i := 0; i < len(named); i += 2 {
+		if v := named[i+1].(int64); v <= 0 {
+			return fmt.Errorf("%s: %s is %d, and must be at least 1", what, named[i], v)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+// Package microbench measures workloads. It holds the suites (which workloads
+// a profile asks for), the measuring loop, and the interface that a backend
+// implements; the backends are its sub-packages. It never sees a prediction.
+package microbench
+
+import "bench/datasets"
+
+// Backend runs workloads on one device.
+type Backend interface {
+	// Device says what the device is.
+	Device() datasets.Device
+	// Prepare allocates and fills what the workload needs. A workload that
+	// this device cannot run is refused with a *SkipError before anything is
+	// allocated.
+	Prepare(w datasets.Workload) (Case, error)
+	Close() error
+}
+
+// Case is one prepared workload. Its methods are called from one goroutine.
+type Case interface {
+	// Check runs the workload once and compares the answer with a reference.
+	Check() (Check, error)
+	// Batch runs the workload n times between two readings of the clock,
+	// taken in C or on the device, and returns the seconds of all n together.
+	Batch(n int64) (Timing, error)
+	// Implementation names the library or kernel that does the work.
+	Implementation() (name, version string)
+	// Close frees what Prepare allocated.
+	Close() error
+}
+
+// Check is the outcome of comparing an answer with a reference.
+type Check struct {
+	Wrong, Checked int64
+	// MaxRelError is the largest error found, relative to the reference's
+	// scale, and Bound what the data type's arithmetic allows.
+	MaxRelError, Bound float64
+}
+
+// Timing is what a batch took.
+type Timing struct {
+	// Seconds on the device's clock, WallSeconds on the host's (0 where the
+	// host is the device).
+	Seconds, WallSeconds float64
+}
+
+// SkipError says why a workload cannot run here, in one sentence.
+type SkipError struct{ Reason string }
+
+func (e *SkipError) Error() string { return e.Reason }

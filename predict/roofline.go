@@ -1,0 +1,51 @@
+package predict
+
+import (
+	"fmt"
+
+	"bench/datasets"
+)
+
+// roofline is the datasheet tier: the longest of arithmetic at the peak,
+// compulsory traffic at the memory's bandwidth, and the bytes each rank must
+// send at the link's (Williams, Waterman and Patterson, CACM 52(4), 2009, with
+// a third roof). Nothing is fitted.
+func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
+	p := datasets.Prediction{Rule: "max", Terms: make([]datasets.Term, 0, 3)}
+	if f := w.FLOPs(); f > 0 && w.Suite() != datasets.SuiteHBM && w.Suite() != datasets.SuiteAllReduce {
+		peak := d.PeakFLOPs[w.DType()].Value
+		if peak == 0 {
+			p.NotPredicted = fmt.Sprintf("no datasheet peak of %s for %s", d.ID, w.DType())
+			return p
+		}
+		p.Terms = append(p.Terms, datasets.Term{Name: "compute", Seconds: f / peak})
+	}
+	if b := w.Bytes(); b > 0 && w.Suite() != datasets.SuiteAllReduce {
+		if d.MemoryBandwidth.Value == 0 {
+			p.NotPredicted = "no datasheet bandwidth"
+			return p
+		}
+		p.Terms = append(p.Terms, datasets.Term{Name: "memory", Seconds: b / d.MemoryBandwidth.Value})
+	}
+	if b := w.WireBytes(); b > 0 {
+		if d.LinkBandwidth.Value == 0 {
+			p.NotPredicted = "no datasheet link bandwidth"
+			return p
+		}
+		p.Terms = append(p.Terms, datasets.Term{Name: "communication", Seconds: b / d.LinkBandwidth.Value})
+	}
+	longest(&p)
+	return p
+}
+
+// longest joins the terms by their maximum.
+func longest(p *datasets.Prediction) {
+	for _, t := range p.Terms {
+		if t.Seconds > p.Seconds {
+			p.Seconds, p.Binds = t.Seconds, t.Name
+		}
+	}
+	if p.Seconds == 0 && p.NotPredicted == "" {
+		p.NotPredicted = "the datasheet has no figure for this operation"
+	}
+}
