@@ -1,0 +1,45 @@
+# Targets: run test lint fuzz peers cover validate.
+
+GO      ?= go
+FUZZTIME ?= 10s
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: build run test lint fuzz peers cover validate clean
+
+build:
+	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
+
+# Measure every suite on the best device found, and report.
+run: build
+	bin/bench run --profile quick
+
+test: lint
+	$(GO) vet ./...
+	$(GO) test -race -timeout 10m ./...
+
+# gofmt always; golangci-lint where it is installed (.golangci.yml).
+lint:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "lint: golangci-lint is not installed; gofmt and vet only"; fi
+
+# Every fuzz target of every package, FUZZTIME each.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; done
+
+# Side by side with other programs, as ratios. Installs nothing, says what it lacks.
+peers:
+	$(GO) test -run '^$$' -bench Peer -benchtime 1x -timeout 30m -v ./microbench/...
+
+cover:
+	$(GO) test -coverprofile=bin/cover.out -coverpkg=./... ./...
+	$(GO) tool cover -func=bin/cover.out | tail -1
+
+# The models against the recorded measurements in ../shared/data; says so and skips where they are absent.
+validate:
+	$(GO) test -run Validate -count 1 -v ./...
+
+clean:
+	rm -rf bin
