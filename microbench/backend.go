@@ -13,7 +13,24 @@ type Backend interface {
 	// this device cannot run is refused with a *SkipError before anything is
 	// allocated.
 	Prepare(w datasets.Workload) (Case, error)
+	// Sentinel runs a short (1 to 5 ms) fixed mix of arithmetic and memory
+	// traffic on all workers, and returns its seconds. The loop compares it
+	// between cases to see whether the machine has changed.
+	Sentinel() (float64, error)
+	// Clock describes the clock that Batch reads.
+	Clock() Clock
+	// Environment is what else a reader of the numbers must know: instruction
+	// sets used, pinned cores, compiler, libraries with their versions, and
+	// what is missing with what is done instead.
+	Environment() map[string]string
 	Close() error
+}
+
+// Clock is a clock's smallest step and what one pair of readings costs, in
+// seconds.
+type Clock struct {
+	Name                   string
+	ResolutionS, OverheadS float64
 }
 
 // Case is one prepared workload. Its methods are called from one goroutine.
@@ -27,6 +44,15 @@ type Case interface {
 	Implementation() (name, version string)
 	// Close frees what Prepare allocated.
 	Close() error
+}
+
+// RoutedCase is a Case of an MoE layer, which knows how its tokens fell.
+type RoutedCase interface {
+	Case
+	// Loads returns how many experts have any token, and the largest and mean
+	// number of (token, choice) pairs an expert, or a rank where experts are
+	// spread over ranks.
+	Loads() (active int64, maxLoad, meanLoad float64)
 }
 
 // Check is the outcome of comparing an answer with a reference.
