@@ -14,7 +14,7 @@ type Collective struct {
 	// Nodes is over how many nodes the ranks are spread evenly; 1 inside one.
 	Nodes int
 	// Algorithm is "" where the library (NCCL) chooses; "ring" and "direct"
-	// for the host's own, "custom" for one- and two-shot peer-memory kernels.
+	// for the host's own.
 	Algorithm string
 	// Launch is "eager" where the host's launch is inside the clock, "graph"
 	// where it is not, "" where there is nothing to launch.
@@ -31,7 +31,7 @@ func (c Collective) Workers() int { return c.Ranks }
 // FLOPs is the additions of a reduction: ranks − 1 an element.
 func (c Collective) FLOPs() float64 {
 	switch c.Kind {
-	case "all_reduce", "reduce_scatter":
+	case "all_reduce", "custom_all_reduce", "reduce_scatter":
 		if s := c.Type.Size(); s > 0 {
 			return float64(c.SizeBytes) / s * float64(c.Ranks-1)
 		}
@@ -43,7 +43,7 @@ func (c Collective) FLOPs() float64 {
 func (c Collective) Bytes() float64 {
 	n, s := float64(c.Ranks), float64(c.SizeBytes)
 	switch c.Kind {
-	case "all_reduce", "all_to_all":
+	case "all_reduce", "custom_all_reduce", "all_to_all":
 		if c.Kind == "all_to_all" {
 			return 2 * s
 		}
@@ -60,7 +60,7 @@ func (c Collective) Bytes() float64 {
 func (c Collective) BusFactor() float64 {
 	n := float64(c.Ranks)
 	switch c.Kind {
-	case "all_reduce":
+	case "all_reduce", "custom_all_reduce":
 		return 2 * (n - 1) / n
 	case "all_gather", "reduce_scatter", "all_to_all":
 		return (n - 1) / n
@@ -79,8 +79,11 @@ func (c Collective) Key() string {
 		text("launch", c.Launch).flag("in_place", c.InPlace).String()
 }
 
-// CollectiveKinds lists the known collectives.
-var CollectiveKinds = []string{"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send_recv", "broadcast"}
+// CollectiveKinds lists the known collectives. "custom_all_reduce" is an
+// all-reduce by a serving framework's own one- and two-shot kernels over peer
+// memory, with the arithmetic of all_reduce.
+var CollectiveKinds = []string{"all_reduce", "custom_all_reduce", "all_gather", "reduce_scatter", "all_to_all",
+	"send_recv", "broadcast"}
 
 func (c Collective) Validate() error {
 	known := false

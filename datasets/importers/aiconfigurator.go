@@ -1,0 +1,245 @@
+package importers
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"bench/datasets"
+)
+
+// aiconfigurator reads the kernel tables of NVIDIA's aiconfigurator
+// (github.com/ai-dynamo/aiconfigurator, src/aiconfigurator/systems/data): one
+// Parquet file an operation, one kernel a row, every row with
+//
+//	framework, version  serving framework or library that ran, and its version
+//	device              the GPU's name as the driver prints it
+//	op_name             gemm, context_attention, generation_attention, moe, all_reduce, …
+//	kernel_source       which kernel
+//	latency             milliseconds an operation, the mean over replays of a
+//	                    CUDA graph after warm-ups; the graph repeats the
+//	                    operation on the same operands, so that those are hot
+//
+// and by table
+//
+//	gemm        gemm_dtype, m, n, k
+//	attention   batch_size, isl, num_heads, num_key_value_heads, head_dim,
+//	            beam_width, attn_dtype, kv_cache_dtype, step, window_size: step
+//	            tokens lie in the KV cache and isl follow (isl is 1 when generating)
+//	nccl        nccl_dtype, num_gpus, message_size in elements, not bytes; of
+//	            all_gather, reduce_scatter and alltoall the whole buffer
+//	custom_allreduce  allreduce_dtype, num_gpus, message_size in elements,
+//	            backend: eager (the host's launch is timed too) or graph
+//	moe         moe_dtype, num_tokens (of the batch, before routing),
+//	            hidden_size, inter_size, topk, num_experts, moe_tp_size,
+//	            moe_ep_size, distribution: the grouped, gated expert product
+//	            of the most loaded rank
+//
+// The table is told by its columns and op_name, not by the file's name.
+var aiconfigurator = format{
+	name:       "aiconfigurator",
+	about:      "kernel tables of NVIDIA aiconfigurator, Parquet: gemm, attention, nccl, custom_allreduce, moe",
+	extensions: []string{".parquet"},
+	read:       readAIConfigurator,
+}
+
+// aiTables is the columns that each kind of table must have, told by the one
+// that no other has.
+var aiTables = []struct {
+	mark    string
+	columns []string
+	read    func(r *record) datasets.Workload
+}{
+	{"gemm_dtype", []string{"m", "n", "k"}, aiGEMM},
+	{"attn_dtype", []string{"batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim",
+		"kv_cache_dtype", "step", "op_name"}, aiAttention},
+	{"nccl_dtype", []string{"num_gpus", "message_size", "op_name"}, aiNCCL},
+	{"allreduce_dtype", []string{"num_gpus", "message_size", "kernel_source"}, aiCustomAllReduce},
+	{"moe_dtype", []string{"num_tokens", "hidden_size", "inter_size", "topk", "num_experts",
+		"moe_tp_size", "moe_ep_size", "distribution"}, aiMoE},
+}
+
+func readAIConfigurator(b *batch, data []byte) error {
+	t, err := parquetTable(data)
+	if err != nil {
+		return err
+	}
+	for _, kind := range aiTables {
+		if !t.has(kind.mark) {
+			continue
+		}
+		known := append([]string{kind.mark, "framework", "version", "device", "op_name", "kernel_source", "latency"}, kind.columns...)
+		if err := t.require(known...); err != nil {
+			return err
+		}
+		if extra := t.unused(append(known, "backend", "beam_width", "window_size")...); extra != nil {
+			b.note("columns not used: %s", strings.Join(extra, ", "))
+		}
+		for i := range t.rows {
+			b.aiRow(&record{t: t, i: i}, kind.read)
+		}
+		return nil
+	}
+	// Another operation of the same collection: known to be there, not modelled.
+	if err := t.require("op_name", "device", "latency"); err != nil {
+		return err
+	}
+	for i := range t.rows {
+		r := &record{t: t, i: i}
+		why := fmt.Sprintf("operation %q is not modelled", clip(r.text("op_name")))
+		b.refuse(int64(i+1), why, why)
+	}
+	return nil
+}
+
+func (b *batch) aiRow(r *record, read func(*record) datasets.Workload) {
+	w := read(r)
+	version := r.text("version")
+	o := observation{record: int64(r.i + 1), workload: w, device: r.text("device"),
+		timeS: r.number("latency") / 1e3, implementation: r.text("kernel_source"), version: version,
+		toolVersion: r.text("framework") + " " + version}
+	if r.err != "" {
+		b.refuse(o.record, r.err, r.kind)
+		return
+	}
+	if folder := filepath.Base(filepath.Dir(b.file)); folder != version && isVersion(folder) {
+		b.note("the folder says version %s and the file %s", folder, clip(version))
+	}
+	b.add(o)
+}
+
+func isVersion(s string) bool {
+	return strings.Contains(s, ".") && strings.Trim(s, "0123456789.") == ""
+}
+
+// aiTypes are the plain element types.
+var aiTypes = map[string]datasets.DType{
+	"bfloat16": datasets.BF16, "float16": datasets.FP16, "half": datasets.FP16,
+	"float32": datasets.FP32, "float": datasets.FP32, "fp8": datasets.FP8, "int8": datasets.INT8,
+}
+
+// aiQuantised are the forms with work of their own inside the clock: fp8 is
+// quantised by vLLM's dynamic rule as it goes, fp8_block by blocks of 128.
+// Weight-only forms multiply in bf16.
+var aiQuantised = map[string]struct {
+	dtype  datasets.DType
+	format string
+}{
+	"fp8":         {datasets.FP8, "fp8_dynamic"},
+	"fp8_static":  {datasets.FP8, "fp8_static"},
+	"fp8_block":   {datasets.FP8, "fp8_block"},
+	"fp8_ootb":    {datasets.FP8, "fp8_ootb"},
+	"int8_wo":     {datasets.BF16, "int8_wo"},
+	"int4_wo":     {datasets.BF16, "int4_wo"},
+	"w4a16_mxfp4": {datasets.BF16, "w4a16_mxfp4"},
+	"w4afp8":      {datasets.FP8, "w4afp8"},
+	"sq":          {datasets.INT8, "sq"},
+}
+
+// dtype reads a plain element type.
+func (r *record) dtype(name string) datasets.DType {
+	s := r.text(name)
+	d, ok := aiTypes[s]
+	if !ok && r.err == "" {
+		r.fail(name, "names an unknown type", s)
+	}
+	return d
+}
+
+// weights reads an element type or a quantised form of the weights.
+func (r *record) weights(name string) (datasets.DType, string) {
+	if q, ok := aiQuantised[r.text(name)]; ok {
+		return q.dtype, q.format
+	}
+	return r.dtype(name), ""
+}
+
+func aiGEMM(r *record) datasets.Workload {
+	dtype, format := r.weights("gemm_dtype")
+	return datasets.GEMM{Kernel: "matmul", Type: dtype, Format: format, Ranks: 1, Cache: datasets.Hot,
+		M: r.count("m"), N: r.count("n"), K: r.count("k")}
+}
+
+func aiAttention(r *record) datasets.Workload {
+	a := datasets.Attention{Type: r.dtype("attn_dtype"), KVType: r.dtype("kv_cache_dtype"),
+		Batch: r.count("batch_size"), QueryTokens: r.count("isl"), Heads: r.count("num_heads"),
+		KVHeads: r.count("num_key_value_heads"), HeadDim: r.count("head_dim"), Ranks: 1, Cache: datasets.Hot}
+	a.ContextTokens = a.QueryTokens + r.count("step")
+	switch op := r.text("op_name"); op {
+	case "context_attention":
+	case "generation_attention":
+		if a.QueryTokens != 1 {
+			r.fail("isl", "is not 1 when generating", a.QueryTokens)
+		}
+	default:
+		r.fail("op_name", "names an operation that is not modelled", op)
+	}
+	if r.t.has("window_size") {
+		if n := r.number("window_size"); n != 0 {
+			r.fail("window_size", "asks for a sliding window, which is not modelled", n)
+		}
+	}
+	if r.t.has("beam_width") {
+		if n := r.count("beam_width"); n != 1 {
+			r.fail("beam_width", "asks for beam search, which is not modelled", n)
+		}
+	}
+	return a
+}
+
+// bytes is a message of elements in bytes.
+func (r *record) bytes(elements string, d datasets.DType) int64 {
+	return int64(float64(r.count(elements)) * d.Size())
+}
+
+var aiCollectives = map[string]string{"all_reduce": "all_reduce", "all_gather": "all_gather",
+	"reduce_scatter": "reduce_scatter", "alltoall": "all_to_all"}
+
+func aiNCCL(r *record) datasets.Workload {
+	op := r.text("op_name")
+	kind, ok := aiCollectives[op]
+	if !ok {
+		r.fail("op_name", "names a collective that is not modelled", op)
+	}
+	d := r.dtype("nccl_dtype")
+	return datasets.Collective{Kind: kind, Type: d, SizeBytes: r.bytes("message_size", d),
+		Ranks: int(r.count("num_gpus")), Nodes: 1}
+}
+
+func aiCustomAllReduce(r *record) datasets.Workload {
+	d := r.dtype("allreduce_dtype")
+	c := datasets.Collective{Kind: "custom_all_reduce", Type: d, SizeBytes: r.bytes("message_size", d),
+		Ranks: int(r.count("num_gpus")), Nodes: 1}
+	from := r.text("kernel_source")
+	if r.t.has("backend") {
+		from += " " + r.text("backend")
+	}
+	switch eager, graph := strings.Contains(from, "eager"), strings.Contains(from, "graph"); {
+	case eager && !graph:
+		c.Launch = "eager"
+	case graph && !eager:
+		c.Launch = "graph"
+	}
+	return c
+}
+
+func aiMoE(r *record) datasets.Workload {
+	dtype, format := r.weights("moe_dtype")
+	m := datasets.MoELayer{Kernel: "experts", Type: dtype, Format: format, Gated: true, Ranks: 1, Cache: datasets.Hot,
+		Tokens: r.count("num_tokens"), Hidden: r.count("hidden_size"), Intermediate: r.count("inter_size"),
+		Experts: r.count("num_experts"), TopK: r.count("topk"),
+		TP: int(r.count("moe_tp_size")), EP: int(r.count("moe_ep_size"))}
+	rule := r.text("distribution")
+	if rule == "balanced" {
+		m.Routing = datasets.Routing{Rule: datasets.RouteBalanced}
+		return m
+	}
+	exponent, isLaw := strings.CutPrefix(rule, "power_law_")
+	a, err := strconv.ParseFloat(exponent, 64)
+	if !isLaw || err != nil || !(a > 0 && a < 100) {
+		r.fail("distribution", "names an unknown routing", rule)
+	}
+	m.Routing = datasets.Routing{Rule: datasets.RoutePowerLaw, Exponent: a}
+	return m
+}

@@ -1,0 +1,255 @@
+package importers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// table is a file of named columns, read whole.
+type table struct {
+	names   []string
+	columns map[string]*column
+	rows    int
+}
+
+// column holds its values in the one slice that fits its type.
+type column struct {
+	ints   []int64
+	floats []float64
+	texts  []string
+	// null marks the missing values, or is nil where none is.
+	null []bool
+}
+
+// parquetTable reads the flat columns of a Parquet file.
+func parquetTable(data []byte) (t *table, err error) {
+	// A damaged page can make the Parquet reader panic; to the user it is a
+	// damaged file like any other.
+	defer func() {
+		if r := recover(); r != nil {
+			t, err = nil, fmt.Errorf("damaged Parquet file (%v)", r)
+		}
+	}()
+	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
+		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("not a whole Parquet file (%w)", err)
+	}
+	t = &table{columns: map[string]*column{}}
+	for _, leaf := range f.Root().Columns() {
+		if !leaf.Leaf() || leaf.Repeated() {
+			continue
+		}
+		c := &column{}
+		for _, group := range f.RowGroups() {
+			if err := c.read(group.ColumnChunks()[leaf.Index()], int(group.NumRows())); err != nil {
+				return nil, fmt.Errorf("damaged Parquet file: column %s: %w", leaf.Name(), err)
+			}
+		}
+		if n := c.len(); n != int(f.NumRows()) {
+			return nil, fmt.Errorf("damaged Parquet file: column %s has %d values and not %d", leaf.Name(), n, f.NumRows())
+		}
+		t.names = append(t.names, leaf.Name())
+		t.columns[leaf.Name()] = c
+	}
+	t.rows = int(f.NumRows())
+	return t, nil
+}
+
+func (c *column) len() int { return max(len(c.ints), len(c.floats), len(c.texts)) }
+
+// read appends one row group's values.
+func (c *column) read(chunk parquet.ColumnChunk, rows int) error {
+	// Texts repeat, so that each is kept once.
+	seen := map[string]string{}
+	values := make([]parquet.Value, 1024)
+	pages := chunk.Pages()
+	defer pages.Close()
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		reader := page.Values()
+		for {
+			n, err := reader.ReadValues(values)
+			for _, v := range values[:n] {
+				if err := c.append(chunk.Type().Kind(), v, seen); err != nil {
+					return err
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+		parquet.Release(page)
+	}
+}
+
+func (c *column) append(kind parquet.Kind, v parquet.Value, seen map[string]string) error {
+	if v.IsNull() || c.null != nil {
+		c.null = append(c.null, make([]bool, c.len()-len(c.null))...)
+		c.null = append(c.null, v.IsNull())
+	}
+	switch kind {
+	case parquet.Int32:
+		c.ints = append(c.ints, int64(v.Int32()))
+	case parquet.Int64:
+		c.ints = append(c.ints, v.Int64())
+	case parquet.Float:
+		c.floats = append(c.floats, float64(v.Float()))
+	case parquet.Double:
+		c.floats = append(c.floats, v.Double())
+	case parquet.ByteArray, parquet.FixedLenByteArray:
+		raw := v.ByteArray()
+		text, ok := seen[string(raw)]
+		if !ok {
+			text = string(raw)
+			seen[text] = text
+		}
+		c.texts = append(c.texts, text)
+	case parquet.Boolean:
+		n := int64(0)
+		if v.Boolean() {
+			n = 1
+		}
+		c.ints = append(c.ints, n)
+	default:
+		return fmt.Errorf("values of type %v are not read", kind)
+	}
+	return nil
+}
+
+// require says which of the columns are missing.
+func (t *table) require(names ...string) error {
+	var missing []string
+	for _, n := range names {
+		if t.columns[n] == nil {
+			missing = append(missing, n)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("no column %s (there are %s)", strings.Join(missing, ", "), clip(strings.Join(t.names, ", ")))
+}
+
+// has reports whether there is a column of that name.
+func (t *table) has(name string) bool { return t.columns[name] != nil }
+
+// unused lists the columns besides those that a format knows.
+func (t *table) unused(known ...string) []string {
+	var out []string
+	for _, n := range t.names {
+		if !slices.Contains(known, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// record reads one row and keeps the first thing that is wrong with it.
+type record struct {
+	t *table
+	i int
+	// err says what is wrong, with the value; kind without it.
+	err, kind string
+}
+
+func (r *record) fail(name, kind string, value any) {
+	if r.err == "" {
+		r.kind = fmt.Sprintf("column %s %s", name, kind)
+		r.err = fmt.Sprintf("%s: %s", r.kind, clip(fmt.Sprint(value)))
+	}
+}
+
+func (r *record) get(name string) *column {
+	c := r.t.columns[name]
+	if c == nil {
+		r.fail(name, "is missing", "")
+		return nil
+	}
+	if c.null != nil && c.null[r.i] {
+		r.fail(name, "has no value", "null")
+		return nil
+	}
+	return c
+}
+
+// number reads a floating-point figure, NaN where there is none.
+func (r *record) number(name string) float64 {
+	c := r.get(name)
+	switch {
+	case c == nil:
+	case c.floats != nil:
+		return c.floats[r.i]
+	case c.ints != nil:
+		return float64(c.ints[r.i])
+	default:
+		v, err := strconv.ParseFloat(strings.TrimSpace(c.texts[r.i]), 64)
+		if err == nil {
+			return v
+		}
+		r.fail(name, "is no number", c.texts[r.i])
+	}
+	return math.NaN()
+}
+
+// maxCount bounds a whole number so that products of a few stay within int64
+// where they are formed.
+const maxCount = 1 << 40
+
+// count reads a whole number from 0 to maxCount.
+func (r *record) count(name string) int64 {
+	c := r.get(name)
+	if c == nil {
+		return 0
+	}
+	var v float64
+	if c.ints != nil {
+		v = float64(c.ints[r.i])
+	} else {
+		v = r.number(name)
+	}
+	if !(v >= 0 && v <= maxCount) || v != math.Trunc(v) {
+		r.fail(name, "is no count", v)
+		return 0
+	}
+	return int64(v)
+}
+
+// text reads a word.
+func (r *record) text(name string) string {
+	c := r.get(name)
+	switch {
+	case c == nil:
+		return ""
+	case c.texts != nil:
+		return c.texts[r.i]
+	}
+	r.fail(name, "holds numbers, and text is needed", "")
+	return ""
+}
+
+// clip shortens a foreign text for a message.
+func clip(s string) string {
+	const most = 120
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
