@@ -35,6 +35,8 @@ type Backend struct {
 	cpus    []int
 	device  datasets.Device
 	teams   map[int]*team
+	// sentinel is nil before its first run.
+	sentinel *sentinelWork
 }
 
 var _ microbench.Backend = (*Backend)(nil)
@@ -95,6 +97,10 @@ func (b *Backend) Close() error {
 		t.close()
 	}
 	clear(b.teams)
+	if b.sentinel != nil {
+		b.sentinel.free()
+		b.sentinel = nil
+	}
 	return nil
 }
 

@@ -84,6 +84,15 @@ void clock_measure(double *resolution, double *overhead)
 	*resolution = 1e-9 * step;
 }
 
+const char *compiler_version(void)
+{
+#if defined(__clang__)
+	return __VERSION__; /* "Clang 16.0.6" */
+#else
+	return "gcc " __VERSION__;
+#endif
+}
+
 int allowed_cpus(int *cpus, int max)
 {
 	/* The kernel refuses a mask shorter than its own, so grow until it fits. */

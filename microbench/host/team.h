@@ -47,6 +47,9 @@ double monotonic_seconds(void);
    of the clock and the mean cost of one reading, both in seconds. */
 void clock_measure(double *resolution, double *overhead);
 
+/* compiler_version names the compiler that built the kernels. */
+const char *compiler_version(void);
+
 /* allowed_cpus writes the CPUs that the process may use to cpus, at most max,
    and returns how many there are, or -errno. */
 int allowed_cpus(int *cpus, int max);
