@@ -1,5 +1,11 @@
 package datasets
 
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
 // Origin says where a figure of a device comes from.
 type Origin string
 
@@ -62,7 +68,8 @@ type Device struct {
 	PCIeBandwidth Figure `json:"pcie_bandwidth_bytes_per_s"`
 	// NetworkBandwidth is one direction between nodes, for each GPU.
 	NetworkBandwidth Figure `json:"network_bandwidth_bytes_per_s"`
-	// NodeSize is how many of these a node of this kind holds.
+	// NodeSize is how many of these LinkBandwidth joins: 8 on an HGX board, 2
+	// under an NVLink bridge.
 	NodeSize int    `json:"node_size"`
 	TDPWatt  Figure `json:"tdp_watt"`
 
@@ -142,4 +149,67 @@ type Fit struct {
 	TestMAPE float64 `json:"test_mape"`
 	// P90 is the 90th percentile of |error| on the test half.
 	TestP90 float64 `json:"test_p90"`
+}
+
+// Validate names the first field, by its JSON name, whose value no device can
+// have. Unknown (zero) figures are no fault; a missing id, kind or arch is.
+func (d *Device) Validate() error {
+	switch {
+	case d.ID == "":
+		return errors.New("id is missing")
+	case d.Kind != "cpu" && d.Kind != "gpu":
+		return fmt.Errorf("kind is %q, and must be \"cpu\" or \"gpu\"", d.Kind)
+	case d.Arch == "":
+		return errors.New("arch is missing: it tells relatives apart, such as \"sm_90\"")
+	case d.Units < 1:
+		return fmt.Errorf("units is %d, and must be at least 1", d.Units)
+	case d.NodeSize < 0:
+		return fmt.Errorf("node_size is %d, and must not be negative", d.NodeSize)
+	}
+	for t, f := range d.PeakFLOPs {
+		if t.Size() == 0 {
+			return fmt.Errorf("peak_flop_per_s: unknown data type %q: use one of %v", t, DTypes)
+		}
+		if err := f.validate("peak_flop_per_s." + string(t)); err != nil {
+			return err
+		}
+	}
+	for i, c := range d.Caches {
+		if c.Level < 1 || c.SharedBy < 0 || c.LineBytes < 0 {
+			return fmt.Errorf("caches[%d]: level is %d, shared_by %d and line_bytes %d: a level from 1 and no negative numbers are needed", i, c.Level, c.SharedBy, c.LineBytes)
+		}
+		if err := c.SizeBytes.validate(fmt.Sprintf("caches[%d].size_bytes", i)); err != nil {
+			return err
+		}
+	}
+	for _, f := range []struct {
+		name   string
+		figure Figure
+	}{
+		{"clock_hz", d.ClockHz}, {"vector_flop_per_s", d.VectorFLOPs},
+		{"memory_bytes", d.MemoryBytes}, {"memory_bandwidth_bytes_per_s", d.MemoryBandwidth},
+		{"link_bandwidth_bytes_per_s", d.LinkBandwidth}, {"pcie_bandwidth_bytes_per_s", d.PCIeBandwidth},
+		{"network_bandwidth_bytes_per_s", d.NetworkBandwidth}, {"tdp_watt", d.TDPWatt},
+	} {
+		if err := f.figure.validate(f.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f Figure) validate(name string) error {
+	if f.Value < 0 || math.IsNaN(f.Value) || math.IsInf(f.Value, 0) {
+		return fmt.Errorf("%s.value is %g, and must be a finite number, not below 0", name, f.Value)
+	}
+	switch f.Origin {
+	case Datasheet, Measured, Fitted:
+	case "":
+		if f.Value != 0 {
+			return fmt.Errorf("%s.origin is missing: use datasheet, measured or fitted", name)
+		}
+	default:
+		return fmt.Errorf("%s.origin is %q, and must be datasheet, measured or fitted", name, f.Origin)
+	}
+	return nil
 }

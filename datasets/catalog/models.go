@@ -1,0 +1,71 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"bench/datasets"
+)
+
+const (
+	llama2 = `Touvron et al., "Llama 2" (2023), and the model's config.json`
+	llama3 = `Grattafiori et al., "The Llama 3 Herd of Models" (2024), table 3, and the model's config.json`
+	gpt4   = `Patel and Wong, "GPT-4 Architecture", SemiAnalysis (July 2023)`
+)
+
+// models lists the catalogue in the order in which it is shown.
+var models = []datasets.Model{
+	{ID: "gpt-3-175b", Name: "GPT-3 175B", Layers: 96, Hidden: 12288, Heads: 96, KVHeads: 96, HeadDim: 128,
+		FFWidth: 4 * 12288, Experts: 1, TopK: 1, Vocabulary: 50257, Tied: true, LearnedPositions: 2048, Context: 2048,
+		Source: `Brown et al., "Language Models are Few-Shot Learners" (2020), table 2.1`},
+	{ID: "llama-2-7b", Name: "Llama 2 7B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 32, HeadDim: 128,
+		FFWidth: 11008, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096, Source: llama2},
+	{ID: "llama-2-70b", Name: "Llama 2 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 8, HeadDim: 128,
+		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096, Source: llama2},
+	{ID: "llama-3-8b", Name: "Llama 3 8B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: 128,
+		FFWidth: 14336, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
+	{ID: "llama-3-70b", Name: "Llama 3 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 8, HeadDim: 128,
+		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
+	{ID: "mixtral-8x7b", Name: "Mixtral 8x7B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: 128,
+		FFWidth: 14336, Gated: true, Experts: 8, TopK: 2, Vocabulary: 32000, Context: 32768,
+		Source: `Jiang et al., "Mixtral of Experts" (2024), table 1`},
+	{ID: "mixtral-8x22b", Name: "Mixtral 8x22B", Layers: 56, Hidden: 6144, Heads: 48, KVHeads: 8, HeadDim: 128,
+		FFWidth: 16384, Gated: true, Experts: 8, TopK: 2, Vocabulary: 32768, Context: 65536,
+		Source: "mistralai/Mixtral-8x22B-v0.1 config.json (2024); its vocabulary is 32000 in v0.1 and 32768 in the instructed version taken here"},
+	// 120 layers, 16 experts of 111 B, 55 B of attention (CLAIMS S1). With
+	// 4·h² of attention and 8·h² an expert a layer, the classic proportions,
+	// h = 10752 gives 55.5 B and 111.0 B: the two published figures agree.
+	{ID: "gpt-4", Name: "GPT-4 as reported", Layers: 120, Hidden: 10752, Heads: 96, KVHeads: 96, HeadDim: 112,
+		FFWidth: 4 * 10752, Experts: 16, TopK: 2, Vocabulary: 100277, Context: 8192, Source: gpt4,
+		Assumption: "widths and head counts are not published; multi-head attention of 4·h² and two-matrix experts of 8·h² a layer give the reported 55 B and 111 B at h = 10752, and 96 heads of 112 divide it by 8 ranks; the vocabulary is that of tiktoken's cl100k_base"},
+	{ID: "gpt-4-mqa", Name: "GPT-4 as reported, multi-query", Layers: 120, Hidden: 10752, Heads: 96, KVHeads: 1, HeadDim: 112,
+		FFWidth: 4 * 10752, Experts: 16, TopK: 2, Vocabulary: 100277, Context: 8192, Source: gpt4,
+		Assumption: "gpt-4 with the single KV head that the same article reports; its attention is then 28 B parameters, not the reported 55 B"},
+	// Host layers: real ones at a quarter of their width, so that the weights
+	// of a layer are tens of megabytes in fp32 and do not fit a cache.
+	{ID: "host-mha", Name: "host, multi-head", Layers: 8, Hidden: 1024, Heads: 8, KVHeads: 8, HeadDim: 128,
+		FFWidth: 2752, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096,
+		Source: "Llama 2 7B at a quarter of its width; " + llama2},
+	{ID: "host-gqa", Name: "host, grouped-query", Layers: 8, Hidden: 1024, Heads: 8, KVHeads: 2, HeadDim: 128,
+		FFWidth: 3584, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192,
+		Source: "Llama 3 8B at a quarter of its width; " + llama3},
+	{ID: "host-mqa", Name: "host, multi-query", Layers: 8, Hidden: 1024, Heads: 4, KVHeads: 1, HeadDim: 256,
+		FFWidth: 4096, Gated: true, Experts: 1, TopK: 1, Vocabulary: 256000, Tied: true, Context: 2048,
+		Source: `PaLM 8B at a quarter of its width; Chowdhery et al., "PaLM" (2022), table 1`},
+}
+
+// Models lists the model catalogue.
+func Models() []datasets.Model { return append([]datasets.Model(nil), models...) }
+
+// Model finds a model by its catalogue name, in any case. The error lists the
+// known ones.
+func Model(id string) (datasets.Model, error) {
+	known := make([]string, len(models))
+	for i, m := range models {
+		if strings.EqualFold(m.ID, id) {
+			return m, nil
+		}
+		known[i] = m.ID
+	}
+	return datasets.Model{}, fmt.Errorf("unknown model %q: use one of %s", id, strings.Join(known, ", "))
+}
