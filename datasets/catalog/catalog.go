@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -94,6 +96,12 @@ func Lookup(id string) (datasets.Device, error) {
 // boundary keeps "GA100" and "H1000" out.
 var modelInName = regexp.MustCompile(`(?:^|[^A-Z0-9])(A100X?|H100|H200|GH200|H800|A800|H20)(?:$|[^0-9A-Z])`)
 
+var (
+	fortyGB = regexp.MustCompile(`(^|[^0-9])40 ?G|-40$`)
+	// otherGB are custom A100 and H100 with other memory, and other SM counts.
+	otherGB = regexp.MustCompile(`(^|[^0-9])(64|94|96) ?G`)
+)
+
 // Match finds the catalogue name of a device by the name that it or a tool
 // prints: "NVIDIA H100 80GB HBM3", "A100-SXM4-40GB", "NVIDIA H100 PCIe",
 // "a100_sxm", or a plain "A100" (the 80 GB SXM module). Products that the
@@ -104,10 +112,10 @@ func Match(name string) (id string, ok bool) {
 		return d.ID, true
 	}
 	found := modelInName.FindStringSubmatch(s)
-	if found == nil || strings.Contains(s, "NVL") && !strings.Contains(s, "NVLINK") || strings.Contains(s, "MIG") {
+	if found == nil || strings.Contains(s, "NVL") && !strings.Contains(s, "NVLINK") || strings.Contains(s, "MIG") || otherGB.MatchString(s) {
 		return "", false
 	}
-	pcie, fortyGB := strings.Contains(s, "PCI"), regexp.MustCompile(`(^|[^0-9])40 ?G`).MatchString(s) || strings.HasSuffix(s, "-40")
+	pcie, fortyGB := strings.Contains(s, "PCI"), fortyGB.MatchString(s)
 	switch found[1] {
 	case "A100":
 		switch {
@@ -120,10 +128,6 @@ func Match(name string) (id string, ok bool) {
 		}
 		return "a100-sxm-80", true
 	case "H100":
-		// 64, 94 and 96 GB versions have other memory.
-		if regexp.MustCompile(`(^|[^0-9])(64|94|96) ?G`).MatchString(s) {
-			return "", false
-		}
 		if pcie {
 			return "h100-pcie", true
 		}
@@ -183,7 +187,7 @@ func Read(r io.Reader) (datasets.Device, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
 		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-			return d, fmt.Errorf("%s is a JSON %s, and must be a %s", wrong.Field, wrong.Value, wrong.Type)
+			return d, fmt.Errorf("%s is a JSON %s, and must be %s", cmp.Or(wrong.Field, "the file"), wrong.Value, jsonKind(wrong.Type.Kind()))
 		}
 		if errors.Is(err, io.EOF) {
 			return d, errors.New("empty: a JSON object describing a device is needed")
@@ -200,6 +204,23 @@ func Read(r io.Reader) (datasets.Device, error) {
 		return d, fmt.Errorf("id %q is a catalogue entry's: give the device a name of its own", d.ID)
 	}
 	return d, nil
+}
+
+// jsonKind names what JSON must hold for a Go kind.
+func jsonKind(k reflect.Kind) string {
+	switch k {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
 }
 
 // LookupOrLoad takes what a --device flag says: a catalogue name or alias, or

@@ -1,0 +1,257 @@
+package catalog
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bench/datasets"
+)
+
+// Every published peak follows from the SM count, the boost clock and the
+// tensor core's width: 2 × 1024 FP16 FLOP a cycle and SM on GA100 (A100
+// whitepaper, table 2), twice that on GH100 (H100 whitepaper, table 1).
+func TestPeaksFollowFromClockAndUnits(t *testing.T) {
+	perCycle := map[string]map[datasets.DType]float64{
+		"sm_80": {datasets.FP16: 2048, datasets.BF16: 2048, datasets.TF32: 1024, datasets.INT8: 4096, datasets.INT4: 8192},
+		"sm_90": {datasets.FP16: 4096, datasets.BF16: 4096, datasets.TF32: 2048, datasets.FP8: 8192, datasets.INT8: 8192},
+	}
+	for _, d := range Devices() {
+		for dtype, flop := range perCycle[d.Arch] {
+			want := flop * float64(d.Units) * d.ClockHz.Value
+			if got := d.PeakFLOPs[dtype].Value; math.Abs(got/want-1) > 0.002 {
+				t.Errorf("%s %s: %g FLOP/s, but %d SMs at %g Hz give %g", d.ID, dtype, got, d.Units, d.ClockHz.Value, want)
+			}
+		}
+	}
+}
+
+func TestEveryFigureHasItsDocument(t *testing.T) {
+	for _, d := range Devices() {
+		if err := d.Validate(); err != nil {
+			t.Errorf("%s: %v", d.ID, err)
+		}
+		figures := map[string]datasets.Figure{"clock": d.ClockHz, "memory": d.MemoryBytes, "bandwidth": d.MemoryBandwidth,
+			"link": d.LinkBandwidth, "pcie": d.PCIeBandwidth, "tdp": d.TDPWatt, "vector": d.VectorFLOPs}
+		if d.NodeSize == 8 {
+			figures["network"] = d.NetworkBandwidth
+		}
+		for dtype, f := range d.PeakFLOPs {
+			figures[string(dtype)] = f
+		}
+		for _, c := range d.Caches {
+			figures["cache"] = c.SizeBytes
+		}
+		for name, f := range figures {
+			if f.Value <= 0 || f.Origin != datasets.Datasheet || !strings.HasPrefix(f.Source, "NVIDIA ") {
+				t.Errorf("%s: %s has no vendor document: %+v", d.ID, name, f)
+			}
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	for name, want := range map[string]string{
+		"NVIDIA H100 80GB HBM3":    "h100-sxm",
+		"NVIDIA H100 PCIe":         "h100-pcie",
+		"NVIDIA H100 NVL":          "",
+		"NVIDIA H100 MIG 1g.10gb":  "",
+		"NVIDIA H100 SXM5 64GB":    "",
+		"NVIDIA H200":              "h200-sxm",
+		"NVIDIA H200 NVL":          "",
+		"NVIDIA GH200 480GB":       "",
+		"NVIDIA A100-SXM4-80GB":    "a100-sxm-80",
+		"NVIDIA A100-SXM4-40GB":    "a100-sxm-40",
+		"NVIDIA A100-SXM-64GB":     "", // Leonardo's own, with 124 SMs
+		"NVIDIA A100 80GB PCIe":    "a100-pcie-80",
+		"NVIDIA A100-PCIE-40GB":    "",
+		"A100":                     "a100-sxm-80",
+		"h100":                     "h100-sxm",
+		"a100_sxm":                 "a100-sxm-80",
+		"h100_sxm":                 "h100-sxm",
+		"NVIDIA A10":               "",
+		"NVIDIA GeForce RTX 4090":  "",
+		"Tesla V100-SXM2-16GB":     "",
+		"NVIDIA A100X":             "",
+		"NVIDIA A800-SXM4-80GB":    "",
+		"":                         "",
+		"four A100 NVLink modules": "a100-sxm-80",
+	} {
+		got, ok := Match(name)
+		if got != want || ok != (want != "") {
+			t.Errorf("Match(%q) = %q, %v, want %q", name, got, ok, want)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	for alias := range aliases {
+		if _, err := Lookup(alias); err != nil {
+			t.Error(err)
+		}
+	}
+	if d, err := Lookup(" H100-SXM "); err != nil || d.ID != "h100-sxm" || !d.SwitchReduces {
+		t.Errorf("Lookup(H100-SXM) = %s, %v", d.ID, err)
+	}
+	_, err := Lookup("v100")
+	if err == nil || !strings.Contains(err.Error(), `unknown device "v100": use one of a100-sxm-40, `) {
+		t.Errorf("unknown device: %v", err)
+	}
+	// A caller that changes what it got must not change the catalogue.
+	d, _ := Lookup("a100-sxm-80")
+	d.PeakFLOPs[datasets.BF16] = datasets.Figure{}
+	if d, _ = Lookup("a100-sxm"); d.PeakFLOPs[datasets.BF16].Value != 312e12 {
+		t.Error("a device is shared between callers")
+	}
+}
+
+func TestOwnDevice(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	own, _ := Lookup("h200-sxm")
+	own.ID, own.Calibration = "my-h200", nil
+	whole, err := json.Marshal(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := LookupOrLoad(file("own.json", string(whole)))
+	if err != nil || got.ID != "my-h200" || got.MemoryBandwidth != own.MemoryBandwidth || len(got.Caches) != 2 {
+		t.Errorf("own device: %+v, %v", got, err)
+	}
+	minimal := `{"id":"x","kind":"gpu","arch":"sm_90","units":1`
+	for text, want := range map[string]string{
+		``:                                       "empty: a JSON object describing a device is needed",
+		`{`:                                      "unexpected EOF",
+		`[]`:                                     "the file is a JSON array, and must be an object",
+		minimal + `}{}`:                          "something follows the device's JSON object",
+		`{"id":"x"}`:                             `kind is ""`,
+		minimal + `,"speed":3}`:                  `unknown field "speed"`,
+		minimal + `,"node_size":"8"}`:            "node_size is a JSON string, and must be a whole number",
+		minimal + `,"node_size":-1}`:             "node_size is -1, and must not be negative",
+		minimal + `,"tdp_watt":{"value":"700"}}`: "tdp_watt.value is a JSON string, and must be a number",
+		minimal + `,"tdp_watt":{"value":700}}`:   "tdp_watt.origin is missing",
+		minimal + `,"tdp_watt":{"value":-7,"origin":"datasheet"}}`:    "tdp_watt.value is -7",
+		minimal + `,"clock_hz":{"value":1e9,"origin":"guess"}}`:       `clock_hz.origin is "guess"`,
+		minimal + `,"peak_flop_per_s":{"fp12":{"value":1}}}`:          `peak_flop_per_s: unknown data type "fp12"`,
+		minimal + `,"caches":[{"level":2,"size_bytes":{"value":5}}]}`: "caches[0].size_bytes.origin is missing",
+		minimal + `,"caches":[{"level":0}]}`:                          "caches[0]: level is 0",
+		`{"id":"h100-sxm","kind":"gpu","arch":"sm_90","units":132}`:   "is a catalogue entry's",
+		`{"id":"x","kind":"tpu","arch":"v4","units":1}`:               `kind is "tpu"`,
+	} {
+		path := file("bad.json", text)
+		_, err := LookupOrLoad(path)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s\n got %v\nwant %s", text, err, want)
+		}
+	}
+	if _, err := LookupOrLoad(filepath.Join(dir, "none.json")); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := LookupOrLoad("no-such-device"); err == nil || !strings.Contains(err.Error(), "unknown device") {
+		t.Errorf("neither name nor file: %v", err)
+	}
+}
+
+// Parameter totals as published: the safetensors index of each model on the
+// Hugging Face hub (exact), and 175 B and the figures of CLAIMS S1 to 1 %.
+func TestModelParameters(t *testing.T) {
+	for id, want := range map[string]struct{ total, within float64 }{
+		"gpt-3-175b":    {174.6e9, 0.001}, // Brown et al., table D.1: 174,600 M
+		"llama-2-7b":    {6_738_415_616, 0},
+		"llama-2-70b":   {68_976_648_192, 0},
+		"llama-3-8b":    {8_030_261_248, 0},
+		"llama-3-70b":   {70_553_706_496, 0},
+		"mixtral-8x7b":  {46_702_792_704, 0},
+		"mixtral-8x22b": {140_630_071_296, 0},
+		"gpt-4":         {16*111e9 + 55e9, 0.01}, // S1.2
+	} {
+		m, err := Model(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Parameters(); math.Abs(got/want.total-1) > want.within {
+			t.Errorf("%s: %.0f parameters, published %.0f", id, got, want.total)
+		}
+	}
+	m, _ := Model("GPT-4")
+	// S1.2 by part, and S1.3: about 280 B a token.
+	if attention, expert := 120*m.AttentionWeights(), 120*m.ExpertWeights(); math.Abs(attention/55e9-1) > 0.02 || math.Abs(expert/111e9-1) > 0.01 {
+		t.Errorf("gpt-4: %g attention, %g an expert", attention, expert)
+	}
+	if a := m.ActiveParameters(); math.Abs(a/280e9-1) > 0.01 {
+		t.Errorf("gpt-4: %g active parameters", a)
+	}
+	// Mixtral of Experts, section 2.1: 13 B active.
+	m, _ = Model("mixtral-8x7b")
+	if a := m.ActiveParameters(); math.Abs(a/12.9e9-1) > 0.01 {
+		t.Errorf("mixtral-8x7b: %g active parameters", a)
+	}
+	if _, err := Model("gpt-5"); err == nil || !strings.Contains(err.Error(), `unknown model "gpt-5": use one of gpt-3-175b, `) {
+		t.Errorf("unknown model: %v", err)
+	}
+}
+
+func TestModelsAreWhole(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, m := range Models() {
+		if err := m.Validate(); err != nil {
+			t.Error(err)
+		}
+		if m.Source == "" {
+			t.Errorf("%s has no source", m.ID)
+		}
+		layer := m.DecodeLayer(datasets.BF16, 8, 1024, 8, 8)
+		if !strings.HasPrefix(m.ID, "host-") {
+			if err := layer.Validate(); err != nil {
+				t.Errorf("%s: %v", m.ID, err)
+			}
+			continue
+		}
+		if mb := m.LayerWeights() * 4 / 1e6; mb < 20 || mb > 80 {
+			t.Errorf("%s: a layer has %.0f MB of weights in fp32", m.ID, mb)
+		}
+		switch m.KVHeads {
+		case m.Heads:
+			kinds["mha"] = true
+		case 1:
+			kinds["mqa"] = true
+		default:
+			kinds["gqa"] = true
+		}
+	}
+	if len(kinds) != 3 {
+		t.Errorf("host models cover only %v", kinds)
+	}
+}
+
+func TestEmbeddedCalibrationsAreReadable(t *testing.T) {
+	found, err := readCalibrations(calibrationFiles)
+	if err != nil {
+		t.Error(err)
+	}
+	for id := range found {
+		if d, err := Lookup(id); err != nil || d.Calibration == nil || d.Calibration.Device != id {
+			t.Errorf("calibration of %s is not attached: %v", id, err)
+		}
+	}
+}
+
+func TestRelative(t *testing.T) {
+	for _, d := range Devices() {
+		if c := Relative(d); c != nil && c.Device == d.ID {
+			t.Errorf("%s is its own relative", d.ID)
+		}
+	}
+	if c := Relative(datasets.Device{ID: "host", Kind: "cpu", Arch: "x86-64"}); c != nil {
+		t.Errorf("a CPU was given the calibration of %s", c.Device)
+	}
+}
