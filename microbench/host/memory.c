@@ -12,13 +12,22 @@ static size_t whole(size_t bytes)
 	return bytes < HUGE_PAGE ? bytes : (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 }
 
-void *memory_map(size_t bytes)
+void *memory_reserve(size_t bytes)
 {
 	size_t size = whole(bytes);
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	madvise(p, size, MADV_HUGEPAGE); /* refused where there are none: small pages do */
+	return p;
+}
+
+void *memory_map(size_t bytes)
+{
+	size_t size = whole(bytes);
+	char *p = memory_reserve(bytes);
+	if (!p)
+		return NULL;
 	for (size_t i = 0; i < size; i += SMALL_PAGE)
 		((volatile char *)p)[i] = 0;
 	return p;
