@@ -23,6 +23,9 @@ const (
 	RoutePowerLaw RoutingRule = "power_law"
 )
 
+// RoutingRules lists every rule.
+var RoutingRules = []RoutingRule{RouteBalanced, RouteUniform, RouteZipf, RouteOneHot, RouteAllOnOne, RouteTrace, RoutePowerLaw}
+
 // Routing is a rule with its parameters.
 type Routing struct {
 	Rule RoutingRule
