@@ -1,0 +1,174 @@
+package microbench
+
+import (
+	"math"
+	"slices"
+
+	// gonum: exact binomial probabilities.
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Why sampling ended, as Measurement.Stop records it.
+const (
+	StopInterval = "interval" // the interval is as narrow as asked
+	StopBudget   = "budget"   // the time ended first
+	StopSamples  = "samples"  // the most samples that are kept were taken
+)
+
+// StoppingRule decides when a case has been sampled enough. The protocol has
+// two methods, as nvbench's stopping criteria do.
+type StoppingRule interface {
+	// Add takes one sample, in seconds.
+	Add(seconds float64)
+	// Done returns why sampling should end, or "" to go on.
+	Done() string
+}
+
+// MedianRule stops when the confidence interval of the median is narrower
+// than asked. It keeps every sample.
+type MedianRule struct {
+	// HalfWidth is the relative half-width asked for, such as 0.01.
+	HalfWidth float64
+	// Confidence of the interval, such as 0.95.
+	Confidence float64
+	// Min and Max bound how many samples are taken. A narrow interval from
+	// few samples is often luck, and looking after each sample for the lucky
+	// one makes it more so: nothing stops before Min, and from there the rule
+	// looks again only when a tenth more samples have come.
+	Min, Max int
+
+	samples []float64
+	next    int
+}
+
+// Add takes one sample, in seconds.
+func (r *MedianRule) Add(seconds float64) { r.samples = append(r.samples, seconds) }
+
+// Samples returns every sample in the order in which it came.
+func (r *MedianRule) Samples() []float64 { return r.samples }
+
+// Done returns StopInterval, StopSamples, or "".
+func (r *MedianRule) Done() string {
+	n := len(r.samples)
+	if n < r.Min || n < r.next {
+		return ""
+	}
+	r.next = n + max(1, n/10)
+	i := MedianInterval(r.samples, r.Confidence)
+	if i.EffectiveN >= float64(r.Min) && i.RelativeHalfWidth() <= r.HalfWidth {
+		return StopInterval
+	}
+	if r.Max > 0 && n >= r.Max {
+		return StopSamples
+	}
+	return ""
+}
+
+// Interval is a median with its confidence interval, in the samples' unit.
+type Interval struct {
+	Median, Low, High float64
+	// Confidence is what was asked, or what the samples allow where they are
+	// too few: the interval is then from the least to the greatest.
+	Confidence float64
+	// EffectiveN is how many independent samples say as much as these.
+	EffectiveN float64
+}
+
+// RelativeHalfWidth is half the interval's width over the median.
+func (i Interval) RelativeHalfWidth() float64 { return (i.High - i.Low) / 2 / i.Median }
+
+// MedianInterval is the distribution-free confidence interval of the median
+// from order statistics: the number of samples below the median is binomial
+// (n, 1/2), so the l-th and (n+1−l)-th smallest samples enclose it with the
+// probability that l ≤ that number ≤ n−l (Conover, "Practical Nonparametric
+// Statistics", 3rd ed., 1999, section 3.2; Hahn and Meeker, "Statistical
+// Intervals", 1991, section 5.2). No shape of the distribution is assumed.
+//
+// Batches on a shared machine are not independent, and the binomial needs them
+// to be. The variance of the number below the median then grows by
+// τ = 1 + 2Σρ_k, ρ_k being the autocorrelation of "is this sample above the
+// median" at lag k (Heidelberger and Lewis, "Quantile Estimation in Dependent
+// Sequences", Operations Research 32(1), 1984, section 1), so the ranks are
+// moved outwards by √τ. τ is never taken below 1.
+func MedianInterval(samples []float64, confidence float64) Interval {
+	n := len(samples)
+	if n == 0 {
+		return Interval{}
+	}
+	s := slices.Clone(samples)
+	slices.Sort(s)
+	out := Interval{Median: (s[(n-1)/2] + s[n/2]) / 2, Confidence: confidence}
+	tau := correlationTime(samples, out.Median)
+	out.EffectiveN = float64(n) / tau
+
+	l := float64(medianRank(n, confidence))
+	centre := float64(n+1) / 2
+	if l >= 1 {
+		l = math.Floor(centre - (centre-l)*math.Sqrt(tau))
+	}
+	if l < 1 {
+		out.Low, out.High = s[0], s[n-1]
+		out.Confidence = min(confidence, max(0, 1-2*math.Pow(2, -out.EffectiveN)))
+		return out
+	}
+	out.Low, out.High = s[int(l)-1], s[n-int(l)]
+	return out
+}
+
+// medianRank is the largest l for which the l-th smallest and the l-th
+// greatest of n independent samples enclose the median with at least the given
+// confidence, and 0 where n is too small for any (n < 6 at 95 %).
+func medianRank(n int, confidence float64) int {
+	below := distuv.Binomial{N: float64(n), P: 0.5}
+	// Twice the lower tail P(B ≤ l−1) must not exceed 1 − confidence. The
+	// normal approximation starts the search next to the answer.
+	tail := (1 - confidence) / 2
+	z := distuv.UnitNormal.Quantile(1 - tail)
+	l := int(float64(n)/2 - z*math.Sqrt(float64(n))/2 + 2)
+	for l > 0 && below.CDF(float64(l-1)) > tail {
+		l--
+	}
+	return max(l, 0)
+}
+
+// correlationTime is τ of the indicator "above the median", at least 1. The
+// autocorrelations are summed in adjacent pairs for as long as the pairs are
+// positive (Geyer, "Practical Markov Chain Monte Carlo", Statistical Science
+// 7(4), 1992, section 3.3, the initial positive sequence). An autocorrelation
+// estimated from n samples around their own centre is low by about τ/n
+// (Marriott and Pope, "Bias in the estimation of autocorrelations", Biometrika
+// 41, 1954); over the some 2τ lags on either side that matter this takes
+// 4τ²/n from τ, which is given back.
+func correlationTime(samples []float64, median float64) float64 {
+	n := len(samples)
+	above := make([]float64, n)
+	var variance float64
+	for i, v := range samples {
+		switch {
+		case v > median:
+			above[i] = 1
+		case v < median:
+			above[i] = -1
+		}
+		variance += above[i] * above[i]
+	}
+	if variance == 0 {
+		return 1 // every sample is the same
+	}
+	rho := func(lag int) float64 {
+		var sum float64
+		for i := lag; i < n; i++ {
+			sum += above[i] * above[i-lag]
+		}
+		return sum / variance
+	}
+	tau := -1.0
+	for lag := 0; lag+1 < n/2; lag += 2 {
+		pair := rho(lag) + rho(lag+1)
+		if pair <= 0 {
+			break
+		}
+		tau += 2 * pair
+	}
+	return min(max(tau*(1+4*tau/float64(n)), 1), float64(n))
+}
