@@ -2,6 +2,8 @@
 
 GO      ?= go
 FUZZTIME ?= 10s
+# NVML's header marks calls as deprecated that go-nvml still offers.
+export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .PHONY: build run test lint fuzz peers cover validate clean
