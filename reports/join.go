@@ -1,0 +1,230 @@
+package reports
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"bench/datasets"
+	"bench/predict"
+)
+
+// Joined is a row beside what each tier predicts for it.
+type Joined struct {
+	Row *datasets.Row
+	// Run is the index of the row's run.
+	Run    int
+	Key    string
+	Regime predict.Regime
+	Split  datasets.Split
+	// Predictions holds one prediction for each tier asked for, in that order;
+	// where there is none, its NotPredicted says why.
+	Predictions []datasets.Prediction
+	// BandwidthBytesPerS is the device's memory bandwidth, published or else
+	// measured; 0 where neither is known.
+	BandwidthBytesPerS float64
+}
+
+// Error is the signed error of the prediction of tier i: predicted / measured
+// − 1. It is false where the row was not measured or not predicted.
+func (j *Joined) Error(i int) (float64, bool) {
+	p := &j.Predictions[i]
+	if p.NotPredicted != "" || !(p.Seconds > 0) || !j.Row.Measurement.Usable() {
+		return 0, false
+	}
+	return p.Error(j.Row.Measurement.TimeS), true
+}
+
+// Devices finds the device that a row was measured on.
+type Devices struct {
+	// Override is the device given by --device, or nil. It stands for the
+	// input's device of the same ID, or else for its only device, or else for
+	// its only unknown one.
+	Override *datasets.Device
+	// Lookup finds a catalogue entry.
+	Lookup func(id string) (datasets.Device, bool)
+	// Relative finds the calibration to transfer to a device: a relative's,
+	// never its own. It is nil where there is none.
+	Relative func(*datasets.Device) *datasets.Calibration
+}
+
+// find is the order of trust: the device given, the catalogue's entry with the
+// ceilings of the run, what the run's file says of the device.
+func (d *Devices) find(run *datasets.Run, id string) (datasets.Device, bool) {
+	if d.Override != nil && d.Override.ID == id {
+		return *d.Override, true
+	}
+	recorded := run.Device(id)
+	if d.Lookup != nil {
+		if dev, ok := d.Lookup(id); ok {
+			if recorded != nil {
+				dev.Ceilings = recorded.Ceilings
+			}
+			return dev, true
+		}
+	}
+	if recorded != nil && (len(recorded.PeakFLOPs) > 0 || recorded.MemoryBandwidth.Value > 0 || len(recorded.Ceilings) > 0) {
+		return *recorded, true
+	}
+	return datasets.Device{}, false
+}
+
+// bind decides which of the input's devices the override stands for, and
+// returns that ID, "" where there is no override.
+func (d *Devices) bind(runs []datasets.Run) (string, error) {
+	if d.Override == nil {
+		return "", nil
+	}
+	var all, unknown []string
+	seen := map[string]bool{}
+	for i := range runs {
+		for j := range runs[i].Rows {
+			id := runs[i].Rows[j].DeviceID
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			all = append(all, id)
+			if id == d.Override.ID {
+				return id, nil
+			}
+			if _, ok := d.find(&runs[i], id); !ok {
+				unknown = append(unknown, id)
+			}
+		}
+	}
+	switch {
+	case len(all) == 1:
+		return all[0], nil
+	case len(unknown) == 1:
+		return unknown[0], nil
+	case len(all) == 0:
+		return "", nil
+	}
+	return "", fmt.Errorf("the device %s is none of the input's (%s): give its file that \"id\"",
+		Clean(d.Override.ID), Clean(strings.Join(all, ", ")))
+}
+
+// context is what predicting on one device of one run needs, prepared once.
+type context struct {
+	predictors []*predict.Predictor
+	regimes    *predict.Regimes
+	// unknown is why nothing is predicted, or "".
+	unknown string
+}
+
+func (d *Devices) context(run *datasets.Run, id, override string, tiers []datasets.Tier) *context {
+	dev, ok := d.find(run, id)
+	if d.Override != nil && id == override {
+		dev, ok = *d.Override, true
+		if recorded := run.Device(id); recorded != nil && len(dev.Ceilings) == 0 {
+			dev.Ceilings = recorded.Ceilings
+		}
+	}
+	if !ok {
+		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
+	}
+	c := &context{regimes: predict.NewRegimes(dev)}
+	for _, t := range tiers {
+		at := dev
+		if t == datasets.TierTransferred {
+			at = d.transferable(dev)
+		}
+		c.predictors = append(c.predictors, predict.New(at, t))
+	}
+	return c
+}
+
+// transferable puts a relative's calibration in place of the device's own. A
+// device file may bring a relative's calibration along; that one goes first.
+func (d *Devices) transferable(dev datasets.Device) datasets.Device {
+	if dev.Calibration != nil && dev.Calibration.Device != dev.ID {
+		return dev
+	}
+	dev.Calibration = nil
+	if d.Relative != nil {
+		dev.Calibration = d.Relative(&dev)
+	}
+	return dev
+}
+
+// Predict joins every row of the runs with its predictions, afresh from the
+// workload and the device: predictions kept in a file are not used, so that one
+// model judges all. The work is spread over the machine's cores; the result is
+// in the order of the input.
+//
+// A row that cannot be predicted keeps its reason. The error is one of wrong
+// usage: an override that stands for none of the input's devices.
+func Predict(runs []datasets.Run, tiers []datasets.Tier, devices Devices) ([]Joined, error) {
+	override, err := devices.bind(runs)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i := range runs {
+		n += len(runs[i].Rows)
+	}
+	joined := make([]Joined, n)
+	// One block for all predictions: a slice of it for each row.
+	predictions := make([]datasets.Prediction, n*len(tiers))
+	at := 0
+	for i := range runs {
+		run := &runs[i]
+		contexts := map[string]*context{}
+		for j := range run.Rows {
+			if id := run.Rows[j].DeviceID; contexts[id] == nil {
+				contexts[id] = devices.context(run, id, override, tiers)
+			}
+		}
+		first := at
+		overChunks(len(run.Rows), func(j int) {
+			k := first + j
+			row := &run.Rows[j]
+			joined[k] = Joined{Row: row, Run: i, Predictions: predictions[k*len(tiers) : (k+1)*len(tiers) : (k+1)*len(tiers)]}
+			joined[k].predict(contexts[row.DeviceID], tiers)
+		})
+		at += len(run.Rows)
+	}
+	return joined, nil
+}
+
+func (j *Joined) predict(c *context, tiers []datasets.Tier) {
+	defer func() {
+		// A goroutine has no other net, and one bad row must not end a report.
+		if r := recover(); r != nil {
+			for i, t := range tiers {
+				j.Predictions[i] = datasets.Prediction{Tier: t, NotPredicted: fmt.Sprintf("a bug in the model: %v", r)}
+			}
+		}
+	}()
+	w := j.Row.Workload
+	j.Key = w.Key()
+	j.Split = datasets.SplitOf(j.Key)
+	if c.unknown != "" {
+		j.Regime = predict.RegimeUnknown
+		for i, t := range tiers {
+			j.Predictions[i] = datasets.Prediction{Tier: t, NotPredicted: c.unknown}
+		}
+		return
+	}
+	j.Regime = c.regimes.Of(w)
+	j.BandwidthBytesPerS = c.regimes.MemoryBandwidth()
+	for i, p := range c.predictors {
+		j.Predictions[i] = p.Predict(w)
+	}
+}
+
+// overChunks calls f for 0 … n−1, a contiguous part on each core.
+func overChunks(n int, f func(i int)) {
+	chunks := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for c := range chunks {
+		wg.Go(func() {
+			for i := c * n / chunks; i < (c+1)*n/chunks; i++ {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,146 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"bench/datasets"
+)
+
+// label names a workload in a table of its suite: what differs between the
+// rows, shortest first.
+func label(w datasets.Workload) string {
+	var b strings.Builder
+	add := func(format string, args ...any) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, format, args...)
+	}
+	switch w := w.(type) {
+	case datasets.Stream:
+		add("%s", w.Kernel)
+		switch {
+		case w.Rows > 0:
+			add("%s %d×%d", w.Type, w.Rows, w.Cols)
+		case w.SizeBytes > 0:
+			add("%s", Bytes(float64(w.SizeBytes)))
+		}
+	case datasets.GEMM:
+		if w.Kernel == "peak" {
+			add("peak %s", w.Type)
+			break
+		}
+		add("%s %d×%d×%d", w.Type, w.M, w.N, w.K)
+		add2(add, string(w.Cache), string(datasets.Cold))
+		add2(add, w.Format, w.Format)
+	case datasets.Collective:
+		add("%s %s %s", w.Kind, w.Type, Bytes(float64(w.SizeBytes)))
+		add2(add, w.Algorithm, w.Algorithm)
+		add2(add, w.Launch, "eager")
+		if w.Nodes > 1 {
+			add("on %d nodes", w.Nodes)
+		}
+	case datasets.Attention:
+		add("attn %s b%d", w.Type, w.Batch)
+		if w.QueryTokens > 1 {
+			add("q%d", w.QueryTokens)
+		}
+		add("ctx %d h%d/%d×%d", w.ContextTokens, w.Heads, w.KVHeads, w.HeadDim)
+		if w.KVType != "" && w.KVType != w.Type {
+			add("kv %s", w.KVType)
+		}
+		add2(add, string(w.Cache), string(datasets.Cold))
+	case datasets.DecodeLayer:
+		add("%s %s b%d ctx %d", w.Model, w.Type, w.Batch, w.ContextTokens)
+		if w.TP > 1 {
+			add("tp%d", w.TP)
+		}
+		add2(add, string(w.Cache), string(datasets.Hot))
+	case datasets.MoELayer:
+		add("%s t%d e%d top%d", w.Type, w.Tokens, w.Experts, w.TopK)
+		add("%s", w.Routing.Rule)
+		if w.Routing.Exponent != 0 {
+			add("%g", w.Routing.Exponent)
+		}
+		if w.Kernel == "experts" {
+			add("h%d i%d tp%d ep%d", w.Hidden, w.Intermediate, w.TP, w.EP)
+		}
+		add2(add, w.Format, w.Format)
+	default:
+		add("%s", w.Key())
+	}
+	if n := w.Workers(); n > 1 {
+		add("×%d", n)
+	}
+	return Clean(b.String())
+}
+
+// add2 adds a word where it is the notable one of its kind.
+func add2(add func(string, ...any), word, notable string) {
+	if word != "" && word == notable {
+		add("%s", word)
+	}
+}
+
+// extras are up to two short facts beside a measured time: the suite's own
+// figures (a rate, a bandwidth, a load), "" where there is none.
+func (r *Report) extras(j *Joined) (left, right string) {
+	t := j.Row.Measurement.TimeS
+	if !j.Row.Measurement.Usable() {
+		return "", ""
+	}
+	switch w := j.Row.Workload.(type) {
+	case datasets.Stream:
+		if w.Kernel == "latency" || w.Kernel == "launch" {
+			return "", ""
+		}
+		if wa := w.WriteAllocateBytes(); wa > 0 {
+			left = fmt.Sprintf("%s with write-allocate", BytesPerSecond((w.Bytes()+wa)/t))
+		}
+		return left, BytesPerSecond(w.Bytes() / t)
+	case datasets.GEMM:
+		return "", FLOPsPerSecond(w.FLOPs() / t)
+	case datasets.Collective:
+		algo := float64(w.SizeBytes) / t
+		return "algorithm " + BytesPerSecond(algo), "bus " + BytesPerSecond(algo*w.BusFactor())
+	case datasets.Attention:
+		return rates(w, w.Batch*w.QueryTokens, j)
+	case datasets.DecodeLayer:
+		return rates(w, w.Batch, j)
+	case datasets.MoELayer:
+		m := &j.Row.Measurement
+		if m.ActiveExperts > 0 {
+			left = fmt.Sprintf("%d of %d experts active", m.ActiveExperts, w.Experts)
+			if m.MeanLoad > 0 {
+				left += fmt.Sprintf(", imbalance %.2f", m.MaxLoad/m.MeanLoad)
+			}
+		}
+		if s := r.Slowdown(j); s > 0 {
+			right = threeDigits(s) + "× balanced"
+		}
+		return left, right
+	}
+	return "", ""
+}
+
+// rates is tokens a second, and the share of the memory ceiling: the workload's
+// least traffic at the device's bandwidth, over the time measured.
+func rates(w datasets.Workload, tokens int64, j *Joined) (left, right string) {
+	t := j.Row.Measurement.TimeS
+	left = PerSecond(float64(tokens)/t) + " tokens/s"
+	if bw := j.BandwidthBytesPerS; bw > 0 {
+		right = Percent(w.Bytes()/t/bw) + " of memory"
+	}
+	return left, right
+}
+
+// interval is a measured median with the half width of its confidence interval
+// as a share: "12.3 µs ±0.4 %". Imported rows may have no interval.
+func interval(m *datasets.Measurement) string {
+	s := Seconds(m.TimeS)
+	if m.HighS > m.LowS && m.TimeS > 0 {
+		s += " ±" + Percent((m.HighS-m.LowS)/2/m.TimeS)
+	}
+	return s
+}

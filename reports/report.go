@@ -1,0 +1,155 @@
+package reports
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"bench/datasets"
+)
+
+// Report is everything that a renderer shows.
+type Report struct {
+	Runs         []datasets.Run
+	Tiers        []datasets.Tier
+	Rows         []Joined
+	Groups       []Group
+	NotPredicted []Reason
+	// Cases counts the failed, skipped and flagged ones.
+	Cases []Reason
+
+	balanced map[string]float64
+}
+
+// New joins, groups and counts. The error is one of wrong usage (Predict).
+func New(runs []datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, error) {
+	rows, err := Predict(runs, tiers, devices)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Runs: runs, Tiers: tiers, Rows: rows, Groups: Groups(rows, tiers),
+		NotPredicted: NotPredicted(rows, tiers), Cases: Cases(rows), balanced: map[string]float64{}}
+	for i := range rows {
+		if m, ok := rows[i].Row.Workload.(datasets.MoELayer); ok && m.Routing.Rule == datasets.RouteBalanced && rows[i].Row.Measurement.Usable() {
+			r.balanced[balancedKey(&rows[i], m)] = rows[i].Row.Measurement.TimeS
+		}
+	}
+	return r, nil
+}
+
+func balancedKey(j *Joined, m datasets.MoELayer) string {
+	m.Routing = datasets.Routing{Rule: datasets.RouteBalanced}
+	return j.Row.DeviceID + "\x00" + string(j.Row.Measurement.Source) + "\x00" + m.Key()
+}
+
+// Slowdown is how much longer an MoE row took than the same layer under
+// balanced routing at the same batch, as a ratio; 0 where the report holds no
+// such row.
+func (r *Report) Slowdown(j *Joined) float64 {
+	m, ok := j.Row.Workload.(datasets.MoELayer)
+	if !ok || !j.Row.Measurement.Usable() {
+		return 0
+	}
+	if b := r.balanced[balancedKey(j, m)]; b > 0 {
+		return j.Row.Measurement.TimeS / b
+	}
+	return 0
+}
+
+// best is the index of the most informed tier that predicted the row, or −1.
+func (r *Report) best(j *Joined) int {
+	order := []datasets.Tier{datasets.TierCalibrated, datasets.TierCeilings, datasets.TierTransferred, datasets.TierDatasheet}
+	for _, t := range order {
+		if i := slices.Index(r.Tiers, t); i >= 0 {
+			if _, ok := j.Error(i); ok {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// Section is the rows of one source, device and suite: one table.
+type Section struct {
+	Source datasets.Source
+	Device string
+	Suite  datasets.Suite
+	// Rows is all of the section's rows, in the order of the input.
+	Rows []*Joined
+}
+
+// Sections splits the rows into tables, hardware before simulation.
+func (r *Report) Sections() []Section {
+	type id struct {
+		source datasets.Source
+		device string
+		suite  datasets.Suite
+	}
+	at := map[id]int{}
+	var sections []Section
+	for i := range r.Rows {
+		j := &r.Rows[i]
+		k := id{j.Row.Measurement.Source, j.Row.DeviceID, j.Row.Workload.Suite()}
+		s, ok := at[k]
+		if !ok {
+			s = len(sections)
+			at[k] = s
+			sections = append(sections, Section{Source: k.source, Device: k.device, Suite: k.suite})
+		}
+		sections[s].Rows = append(sections[s].Rows, j)
+	}
+	rank := map[datasets.Source]int{datasets.SourceMeasured: 0, datasets.SourceImported: 1, datasets.SourceSimulated: 2}
+	slices.SortStableFunc(sections, func(a, b Section) int {
+		return cmp.Or(cmp.Compare(rank[a.Source], rank[b.Source]), cmp.Compare(a.Device, b.Device),
+			cmp.Compare(suiteOrder(a.Suite), suiteOrder(b.Suite)))
+	})
+	return sections
+}
+
+// Worst returns the n rows with the largest |error| of the most informed tier
+// that predicted each, the worst first. Rows that no tier predicted are left
+// out; ties keep the order of the input.
+func (r *Report) Worst(rows []*Joined, n int) []*Joined {
+	type judged struct {
+		row *Joined
+		ape float64
+	}
+	var all []judged
+	for _, j := range rows {
+		if t := r.best(j); t >= 0 {
+			e, _ := j.Error(t)
+			all = append(all, judged{j, math.Abs(e)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b judged) int { return cmp.Compare(b.ape, a.ape) })
+	all = all[:min(n, len(all))]
+	out := make([]*Joined, len(all))
+	for i, a := range all {
+		out[i] = a.row
+	}
+	return out
+}
+
+// headline is the groups over all ops, data types and regimes of a suite: on
+// the test half where the suite has calibrated predictions (so that every tier
+// is judged on the same rows), else on all rows.
+func (r *Report) headline() []Group {
+	type id struct{ source, tool, device, suite string }
+	calibrated := map[id]bool{}
+	for _, g := range r.Groups {
+		if g.Tier == string(datasets.TierCalibrated) && g.Split == string(datasets.TestHalf) {
+			calibrated[id{g.Source, g.Tool, g.Device, g.Suite}] = true
+		}
+	}
+	var out []Group
+	for _, g := range r.Groups {
+		split := All
+		if calibrated[id{g.Source, g.Tool, g.Device, g.Suite}] {
+			split = string(datasets.TestHalf)
+		}
+		if g.Op == All && g.DType == All && g.Regime == All && g.Split == split {
+			out = append(out, g)
+		}
+	}
+	return out
+}

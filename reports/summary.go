@@ -1,0 +1,243 @@
+package reports
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"bench/datasets"
+
+	// stats: means; its percentiles are defined by no name, so Quantile is ours.
+	"github.com/montanaflynn/stats"
+)
+
+// All stands in a roll-up for every op, data type, regime or split.
+const All = "all"
+
+// Group is the error of one tier over rows that share all of these fields.
+// Source and Tool are never rolled up.
+type Group struct {
+	Suite  string `json:"suite"`
+	Op     string `json:"op"`
+	Device string `json:"device"`
+	DType  string `json:"dtype"`
+	Regime string `json:"regime"`
+	Tier   string `json:"tier"`
+	// Split is "fit", "test" or "all"; the calibrated tier is judged on "test".
+	Split  string `json:"split"`
+	Source string `json:"source"`
+	// Tool made the imported rows, else "".
+	Tool string `json:"tool"`
+	// Simulated rows say nothing about hardware.
+	Simulated bool `json:"simulated"`
+
+	N int `json:"n"`
+	// MAPE is the mean of |error|, a ratio as are the others.
+	MAPE      float64 `json:"mape"`
+	MedianAPE float64 `json:"median_ape"`
+	// P90APE is Quantile(|error|, 0.9).
+	P90APE float64 `json:"p90_ape"`
+	// Bias is the median of the signed error.
+	Bias float64 `json:"bias"`
+}
+
+// Reason counts cases that share why they have no prediction, or were failed,
+// skipped or flagged.
+type Reason struct {
+	Suite  string `json:"suite"`
+	Device string `json:"device"`
+	Source string `json:"source"`
+	// Tier is "" where the reason is of the measurement.
+	Tier string `json:"tier,omitempty"`
+	// Verdict is "failed", "skipped" or "flagged"; "" of a missing prediction.
+	Verdict string `json:"verdict,omitempty"`
+	Reason  string `json:"reason"`
+	Count   int    `json:"count"`
+}
+
+// Quantile is the q-quantile of values sorted upwards, linear between the
+// closest ranks: position q·(n−1) from 0 (Hyndman and Fan, "Sample Quantiles in
+// Statistical Packages", 1996, type 7; NumPy's and DuckDB's quantile_cont's
+// default). It is 0 of no values.
+func Quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// Figures is the error's summary of some signed errors. It sorts them.
+func Figures(errors []float64) (n int, mape, medianAPE, p90APE, bias float64) {
+	if len(errors) == 0 {
+		return 0, 0, 0, 0, 0
+	}
+	slices.Sort(errors)
+	abs := make([]float64, len(errors))
+	for i, e := range errors {
+		abs[i] = math.Abs(e)
+	}
+	slices.Sort(abs)
+	mape, _ = stats.Mean(abs)
+	return len(errors), mape, Quantile(abs, 0.5), Quantile(abs, 0.9), Quantile(errors, 0.5)
+}
+
+// cell is the finest grouping; roll-ups join cells.
+type cell struct {
+	suite                                   datasets.Suite
+	op, device, dtype, regime, source, tool string
+	split                                   datasets.Split
+}
+
+// Groups summarises the error of every tier: by suite, op, device, data type,
+// regime, split, source and tool, and with "all" in the place of op, data type,
+// regime and split in every combination. Groups without a row are left out. The
+// order is by source, tool, device, suite, then from the widest to the finest.
+func Groups(rows []Joined, tiers []datasets.Tier) []Group {
+	cells := map[cell][][]float64{}
+	for i := range rows {
+		j := &rows[i]
+		w, m := j.Row.Workload, &j.Row.Measurement
+		c := cell{w.Suite(), w.Op(), j.Row.DeviceID, string(w.DType()), string(j.Regime),
+			string(m.Source), m.Origin.Tool, j.Split}
+		errors := cells[c]
+		if errors == nil {
+			errors = make([][]float64, len(tiers))
+			cells[c] = errors
+		}
+		for t := range tiers {
+			if e, ok := j.Error(t); ok {
+				errors[t] = append(errors[t], e)
+			}
+		}
+	}
+
+	rolled := map[cell][][][]float64{}
+	for c, errors := range cells {
+		for mask := range 16 {
+			up := c
+			for bit, field := range []*string{&up.op, &up.dtype, &up.regime, (*string)(&up.split)} {
+				if mask>>bit&1 == 1 {
+					*field = All
+				}
+			}
+			parts := rolled[up]
+			if parts == nil {
+				parts = make([][][]float64, len(tiers))
+				rolled[up] = parts
+			}
+			for t := range tiers {
+				if len(errors[t]) > 0 {
+					parts[t] = append(parts[t], errors[t])
+				}
+			}
+		}
+	}
+
+	keys := make([]cell, 0, len(rolled))
+	for c := range rolled {
+		keys = append(keys, c)
+	}
+	slices.SortFunc(keys, compareCells)
+	perCell := make([][]Group, len(keys))
+	overChunks(len(keys), func(i int) {
+		c := keys[i]
+		for t, tier := range tiers {
+			// Parts come in the map's order; Figures sorts what it is given.
+			errors := slices.Concat(rolled[c][t]...)
+			if len(errors) == 0 {
+				continue
+			}
+			g := Group{Suite: string(c.suite), Op: c.op, Device: c.device, DType: c.dtype, Regime: c.regime,
+				Tier: string(tier), Split: string(c.split), Source: c.source, Tool: c.tool,
+				Simulated: c.source == string(datasets.SourceSimulated)}
+			g.N, g.MAPE, g.MedianAPE, g.P90APE, g.Bias = Figures(errors)
+			perCell[i] = append(perCell[i], g)
+		}
+	})
+	return slices.Concat(perCell...)
+}
+
+func compareCells(a, b cell) int {
+	return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.tool, b.tool), cmp.Compare(a.device, b.device),
+		cmp.Compare(suiteOrder(a.suite), suiteOrder(b.suite)), cmp.Compare(a.suite, b.suite),
+		allFirst(a.op, b.op), allFirst(a.dtype, b.dtype), allFirst(a.regime, b.regime), allFirst(string(a.split), string(b.split)))
+}
+
+func suiteOrder(s datasets.Suite) int {
+	if i := slices.Index(datasets.Suites, s); i >= 0 {
+		return i
+	}
+	return len(datasets.Suites)
+}
+
+func allFirst(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == All:
+		return -1
+	case b == All:
+		return 1
+	}
+	return cmp.Compare(a, b)
+}
+
+// NotPredicted counts the usable rows without a prediction, by tier and reason,
+// the most frequent first.
+func NotPredicted(rows []Joined, tiers []datasets.Tier) []Reason {
+	counts := map[Reason]int{}
+	for i := range rows {
+		j := &rows[i]
+		if !j.Row.Measurement.Usable() {
+			continue
+		}
+		for t, tier := range tiers {
+			if why := j.Predictions[t].NotPredicted; why != "" {
+				counts[Reason{Suite: string(j.Row.Workload.Suite()), Device: j.Row.DeviceID,
+					Source: string(j.Row.Measurement.Source), Tier: string(tier), Reason: why}]++
+			}
+		}
+	}
+	return sortedReasons(counts)
+}
+
+// Cases counts what failed, was skipped or was flagged, by reason. A case with
+// two flags counts under both.
+func Cases(rows []Joined) []Reason {
+	counts := map[Reason]int{}
+	for i := range rows {
+		m := &rows[i].Row.Measurement
+		r := Reason{Suite: string(rows[i].Row.Workload.Suite()), Device: rows[i].Row.DeviceID,
+			Source: string(m.Source), Verdict: string(m.Verdict), Reason: m.Reason}
+		switch m.Verdict {
+		case datasets.Failed, datasets.Skipped:
+			if r.Reason == "" {
+				r.Reason = "no reason recorded"
+			}
+			counts[r]++
+		case datasets.Flagged:
+			for _, r.Reason = range m.Flags {
+				counts[r]++
+			}
+		}
+	}
+	return sortedReasons(counts)
+}
+
+func sortedReasons(counts map[Reason]int) []Reason {
+	reasons := make([]Reason, 0, len(counts))
+	for r, n := range counts {
+		r.Count = n
+		reasons = append(reasons, r)
+	}
+	slices.SortFunc(reasons, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Verdict, b.Verdict), cmp.Compare(a.Suite, b.Suite),
+			cmp.Compare(a.Device, b.Device), cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Reason, b.Reason))
+	})
+	return reasons
+}

@@ -1,0 +1,288 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"bench/datasets"
+
+	// go-pretty: aligned tables that wrap by display width.
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// TextOptions size a text report.
+type TextOptions struct {
+	// Width is the terminal's, in columns; 80 where it is not set. Nothing is
+	// written beyond it.
+	Width int
+	// Rows is how many rows a table shows, the worst ones where there are
+	// more; negative is all.
+	Rows int
+}
+
+// DefaultRows is how many rows of a suite a report shows unless asked.
+const DefaultRows = 40
+
+// Text writes a report for a terminal: a table a suite, then the error by suite
+// and tier, then what failed, was skipped, flagged, or not predicted. It uses
+// no colour.
+func Text(w io.Writer, r *Report, o TextOptions) error {
+	out := &sink{w: w}
+	v := textView{out: out, width: max(o.Width, 60), rows: o.Rows}
+	if o.Width == 0 {
+		v.width = 80
+	}
+	for _, run := range r.Runs {
+		v.run(&run)
+	}
+	for _, s := range r.Sections() {
+		v.section(r, &s)
+	}
+	v.summary(r)
+	v.reasons("Failed, skipped and flagged cases", r.Cases)
+	v.reasons("Not predicted", r.NotPredicted)
+	return out.err
+}
+
+// sink keeps the first error of writing, so that a renderer need not look after
+// every line.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) printf(format string, args ...any) {
+	if s.err == nil {
+		_, s.err = fmt.Fprintf(s.w, format, args...)
+	}
+}
+
+type textView struct {
+	out   *sink
+	width int
+	rows  int
+}
+
+// line writes prose, wrapped.
+func (v *textView) line(s string) {
+	for l := range strings.SplitSeq(text.WrapSoft(s, v.width), "\n") {
+		v.out.printf("%s\n", strings.TrimRight(l, " "))
+	}
+}
+
+func (v *textView) run(run *datasets.Run) {
+	if run.Meta.ID != "" || run.Meta.Host != "" {
+		v.line(Clean(strings.TrimSpace(fmt.Sprintf("run %s  %s  %s", run.Meta.ID, run.Meta.Host, run.Meta.Bench))))
+	}
+	for _, n := range run.Meta.Notes {
+		v.line("note: " + Clean(n))
+	}
+}
+
+// plain is a table without lines, two spaces between columns.
+func (v *textView) plain() table.Writer {
+	t := table.NewWriter()
+	s := table.StyleDefault
+	s.Options = table.OptionsNoBordersAndSeparators
+	s.Box.PaddingLeft, s.Box.PaddingRight = "", gap
+	s.Format.Header = text.FormatDefault
+	t.SetStyle(s)
+	return t
+}
+
+func (v *textView) render(t table.Writer) {
+	for l := range strings.SplitSeq(t.Render(), "\n") {
+		v.out.printf("%s\n", strings.TrimRight(l, " "))
+	}
+}
+
+// gap lies between two columns, and minFirst is the least width of the first.
+const (
+	gap      = "  "
+	minFirst = 20
+)
+
+// snipLines cuts each line of a cell to a width.
+func snipLines(cell string, width int) string {
+	lines := strings.Split(cell, "\n")
+	for i, l := range lines {
+		lines[i] = text.Snip(l, width, "…")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (v *textView) section(r *Report, s *Section) {
+	rows, title := s.Rows, fmt.Sprintf("%s on %s, %s", s.Suite, Clean(s.Device), s.Source)
+	if s.Source == datasets.SourceSimulated {
+		title += " (SIMULATED: says nothing about hardware)"
+	}
+	rows = measuredRows(rows)
+	hidden := 0
+	if v.rows >= 0 && len(rows) > v.rows {
+		if worst := r.Worst(rows, v.rows); len(worst) > 0 {
+			hidden = len(rows) - len(worst)
+			rows = worst
+			title += fmt.Sprintf("; the %d rows of %s with the largest error", len(worst), Count(len(worst)+hidden))
+		} else {
+			hidden = len(rows) - v.rows
+			rows = rows[:v.rows]
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	v.out.printf("\n")
+	v.line(title)
+	t := v.plain()
+	t.AppendHeader(table.Row{"workload", "measured", "tier", "predicted", "error", "binds"})
+	widths := [6]int{0, 8, 4, 9, 5, 5}
+	for _, j := range rows {
+		cells := rowCells(r, j)
+		for i := range widths {
+			widths[i] = max(widths[i], text.LongestLineLen(cells[i]))
+		}
+		t.AppendRow(table.Row{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]})
+	}
+	// The workload's column takes what the others leave, and wraps; where that
+	// is too little the last one is cut, since a wrapped cell would no longer
+	// stand beside its tier.
+	left := v.width - widths[1] - widths[2] - widths[3] - widths[4] - 5*len(gap)
+	binds := min(widths[5], max(left-minFirst, 5))
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 1, WidthMax: max(left-binds, minFirst), WidthMaxEnforcer: text.WrapSoft},
+		{Number: 4, Align: text.AlignRight, AlignHeader: text.AlignRight},
+		{Number: 5, Align: text.AlignRight, AlignHeader: text.AlignRight},
+		{Number: 6, WidthMax: binds, WidthMaxEnforcer: snipLines},
+	})
+	v.render(t)
+	if hidden > 0 {
+		v.line(fmt.Sprintf("… %s more rows (--rows all)", Count(hidden)))
+	}
+}
+
+// measuredRows leaves out the failed and skipped, which Cases lists.
+func measuredRows(rows []*Joined) []*Joined {
+	return slices.DeleteFunc(slices.Clone(rows), func(j *Joined) bool { return !j.Row.Measurement.Usable() })
+}
+
+// rowCells is a workload's cells: a line for each tier that predicts it, and the
+// suite's own figures under the name and the time.
+func rowCells(r *Report, j *Joined) [6]string {
+	name := label(j.Row.Workload)
+	if len(j.Row.Measurement.Flags) > 0 {
+		name += " [" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
+	}
+	measured := interval(&j.Row.Measurement)
+	left, right := r.extras(j)
+	// The figures stand in the workload's cell as lines of their own, so that
+	// a wrapped name cannot push them out of line.
+	if left != "" {
+		name += "\n  " + left
+	}
+	if right != "" {
+		measured += "\n" + right
+	}
+	var tier, predicted, errs, binds []string
+	for i := range r.Tiers {
+		if e, ok := j.Error(i); ok {
+			p := &j.Predictions[i]
+			tier = append(tier, string(r.Tiers[i]))
+			predicted = append(predicted, Seconds(p.Seconds))
+			errs = append(errs, SignedPercent(e))
+			binds = append(binds, p.Binds)
+		}
+	}
+	if len(tier) == 0 {
+		tier = []string{"–"}
+	}
+	lines := func(l []string) string { return strings.Join(l, "\n") }
+	return [6]string{name, measured, lines(tier), lines(predicted), lines(errs), lines(binds)}
+}
+
+func (v *textView) summary(r *Report) {
+	groups := r.headline()
+	if len(groups) == 0 {
+		return
+	}
+	v.out.printf("\n")
+	v.line("Error by suite and tier (predicted / measured − 1)")
+	t := v.plain()
+	configs := []table.ColumnConfig{{Number: 2, WidthMax: max(v.width-64, 10), WidthMaxEnforcer: text.WrapSoft}}
+	for i := 5; i <= 9; i++ {
+		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+	t.AppendHeader(table.Row{"suite", "device", "tier", "rows", "n", "MAPE", "median", "p90", "bias"})
+	for _, g := range groups {
+		device := Clean(g.Device)
+		if g.Source != string(datasets.SourceMeasured) {
+			device += " " + g.Source
+		}
+		t.AppendRow(table.Row{g.Suite, device, g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
+			Percent(g.MedianAPE), Percent(g.P90APE), SignedPercent(g.Bias)})
+	}
+	v.render(t)
+	if slices.ContainsFunc(groups, func(g Group) bool { return g.Split == string(datasets.TestHalf) }) {
+		v.line("rows \"test\": the half that the calibration was not fitted to")
+	}
+}
+
+// reasonRows is how many reasons a report for people lists.
+const reasonRows = 12
+
+func (v *textView) reasons(title string, reasons []Reason) {
+	if len(reasons) == 0 {
+		return
+	}
+	v.out.printf("\n")
+	v.line(title)
+	for i, s := range mergeReasons(reasons) {
+		if i == reasonRows && v.rows >= 0 {
+			v.line("… more reasons (--rows all, or --format json)")
+			break
+		}
+		v.line("  " + s)
+	}
+}
+
+// mergeReasons words reasons, one line for those that differ in suite or tier
+// alone.
+func mergeReasons(reasons []Reason) []string {
+	type id struct{ verdict, device, source, reason string }
+	type merged struct {
+		count         int
+		suites, tiers []string
+	}
+	at := map[id]*merged{}
+	var order []id
+	for _, r := range reasons {
+		k := id{r.Verdict, r.Device, r.Source, r.Reason}
+		m := at[k]
+		if m == nil {
+			m = &merged{}
+			at[k] = m
+			order = append(order, k)
+		}
+		m.count += r.Count
+		if !slices.Contains(m.suites, r.Suite) {
+			m.suites = append(m.suites, r.Suite)
+		}
+		if r.Tier != "" && !slices.Contains(m.tiers, r.Tier) {
+			m.tiers = append(m.tiers, r.Tier)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b id) int { return at[b].count - at[a].count })
+	lines := make([]string, len(order))
+	for i, k := range order {
+		m := at[k]
+		what := k.verdict
+		if what == "" {
+			what = strings.Join(m.tiers, ", ")
+		}
+		lines[i] = Clean(fmt.Sprintf("%s × %s: %s (%s, %s)", Count(m.count), what, k.reason, strings.Join(m.suites, ", "), k.device))
+	}
+	return lines
+}
