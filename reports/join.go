@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
 	"bench/predict"
 )
 
@@ -49,12 +50,21 @@ type Devices struct {
 	Relative func(*datasets.Device) *datasets.Calibration
 }
 
+// Catalogue is the devices of the catalogue, with an override or nil.
+func Catalogue(override *datasets.Device) Devices {
+	return Devices{
+		Override: override,
+		Lookup: func(id string) (datasets.Device, bool) {
+			d, err := catalog.Lookup(id)
+			return d, err == nil
+		},
+		Relative: func(d *datasets.Device) *datasets.Calibration { return catalog.Relative(*d) },
+	}
+}
+
 // find is the order of trust: the device given, the catalogue's entry with the
 // ceilings of the run, what the run's file says of the device.
 func (d *Devices) find(run *datasets.Run, id string) (datasets.Device, bool) {
-	if d.Override != nil && d.Override.ID == id {
-		return *d.Override, true
-	}
 	recorded := run.Device(id)
 	if d.Lookup != nil {
 		if dev, ok := d.Lookup(id); ok {

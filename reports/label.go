@@ -96,14 +96,14 @@ func (r *Report) extras(j *Joined) (left, right string) {
 			return "", ""
 		}
 		if wa := w.WriteAllocateBytes(); wa > 0 {
-			left = fmt.Sprintf("%s with write-allocate", BytesPerSecond((w.Bytes()+wa)/t))
+			left = fmt.Sprintf("+%.0f %% write-allocate", wa/w.Bytes()*100)
 		}
 		return left, BytesPerSecond(w.Bytes() / t)
 	case datasets.GEMM:
 		return "", FLOPsPerSecond(w.FLOPs() / t)
 	case datasets.Collective:
 		algo := float64(w.SizeBytes) / t
-		return "algorithm " + BytesPerSecond(algo), "bus " + BytesPerSecond(algo*w.BusFactor())
+		return "algo " + BytesPerSecond(algo), "bus " + BytesPerSecond(algo*w.BusFactor())
 	case datasets.Attention:
 		return rates(w, w.Batch*w.QueryTokens, j)
 	case datasets.DecodeLayer:

@@ -137,12 +137,12 @@ func EscapeMarkdown(s string) string {
 		case '@':
 			// Not a mention of anybody.
 			b.WriteString("&#64;")
-		case '\\', '`', '*', '_', '{', '}', '[', ']', '(', ')', '#', '!', '~', '$':
+		case '\\', '`', '*', '_', '{', '}', '[', ']', '#', '!', '~', '$':
 			b.WriteByte('\\')
 			b.WriteRune(c)
-		case ':':
+		case '/':
 			// No bare URL becomes a link.
-			b.WriteString("&#58;")
+			b.WriteString("&#47;")
 		default:
 			b.WriteRune(c)
 		}

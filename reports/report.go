@@ -27,6 +27,11 @@ func New(runs []datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, 
 	if err != nil {
 		return nil, err
 	}
+	return assemble(runs, tiers, rows), nil
+}
+
+// assemble groups and counts rows that are joined.
+func assemble(runs []datasets.Run, tiers []datasets.Tier, rows []Joined) *Report {
 	r := &Report{Runs: runs, Tiers: tiers, Rows: rows, Groups: Groups(rows, tiers),
 		NotPredicted: NotPredicted(rows, tiers), Cases: Cases(rows), balanced: map[string]float64{}}
 	for i := range rows {
@@ -34,7 +39,7 @@ func New(runs []datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, 
 			r.balanced[balancedKey(&rows[i], m)] = rows[i].Row.Measurement.TimeS
 		}
 	}
-	return r, nil
+	return r
 }
 
 func balancedKey(j *Joined, m datasets.MoELayer) string {

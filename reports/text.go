@@ -125,7 +125,7 @@ func (v *textView) section(r *Report, s *Section) {
 		if worst := r.Worst(rows, v.rows); len(worst) > 0 {
 			hidden = len(rows) - len(worst)
 			rows = worst
-			title += fmt.Sprintf("; the %d rows of %s with the largest error", len(worst), Count(len(worst)+hidden))
+			title += fmt.Sprintf("; the worst %d of %s by |error|", len(worst), Count(len(worst)+hidden))
 		} else {
 			hidden = len(rows) - v.rows
 			rows = rows[:v.rows]
@@ -139,12 +139,12 @@ func (v *textView) section(r *Report, s *Section) {
 	t := v.plain()
 	t.AppendHeader(table.Row{"workload", "measured", "tier", "predicted", "error", "binds"})
 	widths := [6]int{0, 8, 4, 9, 5, 5}
-	for _, j := range rows {
-		cells := rowCells(r, j)
-		for i := range widths {
-			widths[i] = max(widths[i], text.LongestLineLen(cells[i]))
+	cells := make([][7]string, len(rows))
+	for i, j := range rows {
+		cells[i] = rowCells(r, j)
+		for c := range widths {
+			widths[c] = max(widths[c], text.LongestLineLen(cells[i][c]))
 		}
-		t.AppendRow(table.Row{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]})
 	}
 	// The workload's column takes what the others leave, and wraps; where that
 	// is too little the last one is cut, since a wrapped cell would no longer
@@ -152,11 +152,18 @@ func (v *textView) section(r *Report, s *Section) {
 	left := v.width - widths[1] - widths[2] - widths[3] - widths[4] - 5*len(gap)
 	binds := min(widths[5], max(left-minFirst, 5))
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: max(left-binds, minFirst), WidthMaxEnforcer: text.WrapSoft},
 		{Number: 4, Align: text.AlignRight, AlignHeader: text.AlignRight},
 		{Number: 5, Align: text.AlignRight, AlignHeader: text.AlignRight},
 		{Number: 6, WidthMax: binds, WidthMaxEnforcer: snipLines},
 	})
+	first := max(left-binds, minFirst)
+	for _, c := range cells {
+		name := text.WrapSoft(c[0], first)
+		if c[6] != "" {
+			name += "\n  " + strings.ReplaceAll(text.WrapSoft(c[6], first-2), "\n", "\n  ")
+		}
+		t.AppendRow(table.Row{name, c[1], c[2], c[3], c[4], c[5]})
+	}
 	v.render(t)
 	if hidden > 0 {
 		v.line(fmt.Sprintf("… %s more rows (--rows all)", Count(hidden)))
@@ -168,20 +175,15 @@ func measuredRows(rows []*Joined) []*Joined {
 	return slices.DeleteFunc(slices.Clone(rows), func(j *Joined) bool { return !j.Row.Measurement.Usable() })
 }
 
-// rowCells is a workload's cells: a line for each tier that predicts it, and the
-// suite's own figures under the name and the time.
-func rowCells(r *Report, j *Joined) [6]string {
+// rowCells is a workload's six cells, a line for each tier that predicts it, and
+// as a seventh the figures that go under the name.
+func rowCells(r *Report, j *Joined) [7]string {
 	name := label(j.Row.Workload)
 	if len(j.Row.Measurement.Flags) > 0 {
 		name += " [" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
 	}
 	measured := interval(&j.Row.Measurement)
 	left, right := r.extras(j)
-	// The figures stand in the workload's cell as lines of their own, so that
-	// a wrapped name cannot push them out of line.
-	if left != "" {
-		name += "\n  " + left
-	}
 	if right != "" {
 		measured += "\n" + right
 	}
@@ -199,7 +201,7 @@ func rowCells(r *Report, j *Joined) [6]string {
 		tier = []string{"–"}
 	}
 	lines := func(l []string) string { return strings.Join(l, "\n") }
-	return [6]string{name, measured, lines(tier), lines(predicted), lines(errs), lines(binds)}
+	return [7]string{name, measured, lines(tier), lines(predicted), lines(errs), lines(binds), left}
 }
 
 func (v *textView) summary(r *Report) {
