@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
 )
 
 // format is one tool's results.
@@ -38,7 +39,7 @@ type format struct {
 
 // formats lists every format, in the order of help texts.
 var formats = []format{
-	aiconfigurator,
+	aiconfigurator, vidur, llmcompass,
 }
 
 // Formats returns each format's name and one line about it, as pairs.
@@ -307,5 +308,14 @@ func slug(name string) string {
 	return cmp.Or(strings.Join(parts, "-"), "unknown")
 }
 
-// matchDevice finds a printed name in the catalogue.
-func matchDevice(string) (datasets.Device, bool) { return datasets.Device{}, false }
+// matchDevice finds a printed name in the catalogue. Boards with NVLink in
+// pairs only (Vidur's a100_pairwise_nvlink) are PCIe cards, not the modules
+// that the bare product name means.
+func matchDevice(name string) (datasets.Device, bool) {
+	id, ok := catalog.Match(name)
+	if !ok || strings.Contains(strings.ToLower(name), "pairwise") {
+		return datasets.Device{}, false
+	}
+	d, err := catalog.Lookup(id)
+	return d, err == nil
+}

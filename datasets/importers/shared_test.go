@@ -65,3 +65,85 @@ func TestSharedAIConfigurator(t *testing.T) {
 		}
 	}
 }
+
+// Counts are rows (times operators, for the layers) of the files. The bus
+// bandwidth is the README's check that vidur's sizes are bytes.
+func TestSharedVidur(t *testing.T) {
+	run, report, err := Import("vidur", []string{shared(t, "vidur")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 2*1044*10 + 6958 + 1988 + 2982 + 1988; len(run.Rows) != want || report.Refused != 0 {
+		t.Errorf("%d rows, %d refused, want %d and 0", len(run.Rows), report.Refused, want)
+	}
+	nodes := map[int]int{}
+	best := 0.0
+	for _, r := range run.Rows {
+		c, ok := r.Workload.(datasets.Collective)
+		if !ok {
+			continue
+		}
+		nodes[c.Nodes]++
+		if c.Kind == "all_reduce" && c.Ranks == 8 && c.SizeBytes == 64<<20 && r.DeviceID == "h100-sxm" {
+			best = c.WireBytes() / r.Measurement.TimeS / 1e9
+		}
+	}
+	if math.Abs(best-365) > 1 {
+		t.Errorf("all_reduce of 64 MiB on 8 H100: %.1f GB/s, want 365", best)
+	}
+	// Two nodes: all_reduce of 2 on 1+1, 4 on 2+2, 8 on 4+4 and 16 on 8+8 for
+	// A100, and both devices' send_recv between nodes.
+	if nodes[2] != 4*994+2*994 || nodes[1]+nodes[2] != 6958+1988+2982+1988 {
+		t.Errorf("rows by nodes: %v", nodes)
+	}
+}
+
+func TestSharedLLMCompass(t *testing.T) {
+	run, report, err := Import("llmcompass", []string{shared(t, "llmcompass")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Rows) != 20+20+22+22 || report.Refused != 0 {
+		t.Errorf("%d rows, %d refused, want 84 and 0", len(run.Rows), report.Refused)
+	}
+	// The clock behind the throughputs steps by 2^-22 s: times are whole
+	// multiples of it only if throughput is 10^9 elements a second.
+	for _, r := range run.Rows {
+		if r.Workload.Op() == "matmul" {
+			continue
+		}
+		steps := r.Measurement.TimeS * (1 << 22)
+		if math.Abs(steps-math.Round(steps)) > 0.02 {
+			t.Errorf("%s: %.3f steps of 2^-22 s", r.Workload.Key(), steps)
+		}
+	}
+}
+
+// Nothing in the recorded measurements beats its device's datasheet.
+func TestSharedPhysics(t *testing.T) {
+	for _, name := range []string{"aiconfigurator", "vidur", "llmcompass"} {
+		_, report, err := Import(name, []string{shared(t, name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range report.Warnings {
+			t.Errorf("%s: %s", name, w)
+		}
+	}
+}
+
+// BenchmarkImportShared imports every recorded measurement, some 148,000 rows.
+func BenchmarkImportShared(b *testing.B) {
+	rows := 0
+	for b.Loop() {
+		rows = 0
+		for _, name := range []string{"aiconfigurator", "vidur", "llmcompass"} {
+			run, _, err := Import(name, []string{shared(b, name)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			rows += len(run.Rows)
+		}
+	}
+	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}

@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ type table struct {
 	names   []string
 	columns map[string]*column
 	rows    int
+	// lines is each row's line in a text file, from 1.
+	lines []int
 }
 
 // column holds its values in the one slice that fits its type.
@@ -62,6 +65,40 @@ func parquetTable(data []byte) (t *table, err error) {
 	}
 	t.rows = int(f.NumRows())
 	return t, nil
+}
+
+// csvTable reads comma-separated text with a header. All columns are texts.
+func csvTable(data []byte) (*table, error) {
+	r := csv.NewReader(bytes.NewReader(data))
+	r.ReuseRecord = true
+	header, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("no header of comma-separated columns: %w", err)
+	}
+	t := &table{columns: map[string]*column{}}
+	for _, name := range header {
+		name = strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))
+		if t.columns[name] != nil {
+			return nil, fmt.Errorf("column %q comes twice", clip(name))
+		}
+		t.names = append(t.names, name)
+		t.columns[name] = &column{}
+	}
+	for {
+		fields, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return t, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("not comma-separated text: %w", err)
+		}
+		line, _ := r.FieldPos(0)
+		t.lines = append(t.lines, line)
+		t.rows++
+		for i, name := range t.names {
+			t.columns[name].texts = append(t.columns[name].texts, fields[i])
+		}
+	}
 }
 
 func (c *column) len() int { return max(len(c.ints), len(c.floats), len(c.texts)) }
