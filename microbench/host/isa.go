@@ -6,10 +6,16 @@ package host
 import "C"
 
 import (
-	"bench/datasets"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
 
 	// CPUID with the operating system's support for wide registers, by name.
 	"github.com/klauspost/cpuid/v2"
+
+	"bench/datasets"
 )
 
 // ISA is a level of vector instructions that the kernels are written for.
@@ -52,7 +58,154 @@ func isas() []ISA {
 	return append(list, Plain)
 }
 
-// peaks is the clock and the arithmetic peaks by type; unknown so far.
-func peaks(*Backend) (datasets.Figure, map[datasets.DType]datasets.Figure) {
-	return datasets.Figure{}, nil
+// microarchitecture is a family of cores and what one of them issues a cycle.
+type microarchitecture struct {
+	name, source string
+	// fp64 is FLOP a cycle of double-precision multiply-adds; single precision
+	// is twice that. bf16 and int8 are those of dot-product instructions, 0
+	// where the core has none or their rate is not known.
+	fp64, bf16, int8 float64
+}
+
+// The vendors' documents that the rates come from: how many multiply-add units
+// of how many bits a core has. Each unit makes bits/64 double-precision
+// multiply-adds a cycle, 2 FLOP each.
+const (
+	amdZen2  = "AMD 56305, Software Optimization Guide for Family 17h Models 30h and Greater, floating-point unit: two 256-bit FMA pipes"
+	amdZen3  = "AMD 56665, Software Optimization Guide for Family 19h, floating-point unit: two 256-bit FMA pipes"
+	amdZen4  = "AMD 57647, Software Optimization Guide for the Zen 4 Microarchitecture, floating-point unit: two 256-bit FMA pipes, a 512-bit operation takes one of them for two cycles"
+	amdZen5  = "AMD 58455, Software Optimization Guide for the Zen 5 Microarchitecture, floating-point unit: two 512-bit FMA pipes"
+	intelOpt = "Intel 248966, Optimization Reference Manual, "
+)
+
+// microarchitectureOf looks a core up by vendor, CPUID family and model, and
+// for Skylake's servers, which differ by brand, its name.
+func microarchitectureOf(c cpuid.CPUInfo) microarchitecture {
+	switch c.VendorID {
+	case cpuid.AMD:
+		return amdCore(c.Family, c.Model)
+	case cpuid.Intel:
+		if c.Family == 6 {
+			return intelCore(c.Model, c.Stepping, c.BrandName)
+		}
+	}
+	return microarchitecture{}
+}
+
+func amdCore(family, model int) microarchitecture {
+	switch {
+	case family == 0x17 && model >= 0x30:
+		return microarchitecture{"Zen 2", amdZen2, 16, 0, 0}
+	case family == 0x19 && (model < 0x10 || model >= 0x20 && model < 0x60):
+		return microarchitecture{"Zen 3", amdZen3, 16, 0, 0}
+	case family == 0x19:
+		return microarchitecture{"Zen 4", amdZen4, 16, 64, 128}
+	case family == 0x1a && (model < 0x20 || model >= 0x40 && model < 0x60):
+		// Models 20h to 3Fh are mobile parts with 256-bit pipes.
+		return microarchitecture{"Zen 5", amdZen5, 32, 128, 256}
+	}
+	return microarchitecture{}
+}
+
+func intelCore(model, stepping int, brand string) microarchitecture {
+	const two512 = "two 512-bit FMA units (ports 0+1 and 5)"
+	switch model {
+	case 0x3c, 0x3f, 0x45, 0x46, 0x3d, 0x47, 0x4f, 0x56, 0x4e, 0x5e, 0x8e, 0x9e, 0xa5, 0xa6:
+		return microarchitecture{"Haswell to Comet Lake", intelOpt + "Haswell and Skylake client: two 256-bit FMA units", 16, 0, 0}
+	case 0x55:
+		// Xeon Silver, Bronze and Gold 5000 have one 512-bit unit, but for the
+		// Gold 5122; CPUID does not tell (Intel ARK, "# of AVX-512 FMA Units").
+		if !strings.Contains(brand, "Platinum") && !strings.Contains(brand, "Gold 6") && !strings.Contains(brand, "Gold 5122") {
+			return microarchitecture{}
+		}
+		vnni := 0.0
+		if stepping >= 5 {
+			vnni = 256 // Cascade Lake
+		}
+		return microarchitecture{"Skylake-SP or Cascade Lake", intelOpt + "Skylake server: " + two512, 32, 0, vnni}
+	case 0x6a, 0x6c:
+		return microarchitecture{"Ice Lake-SP", intelOpt + "Ice Lake server: " + two512, 32, 0, 256}
+	case 0x8f, 0xcf:
+		// The manual gives no rate for VDPBF16PS outside AMX, so bf16 is unknown.
+		return microarchitecture{"Sapphire or Emerald Rapids", intelOpt + "Sapphire Rapids: " + two512, 32, 0, 256}
+	}
+	return microarchitecture{}
+}
+
+// armCore looks a core up by the part number of its MIDR_EL1 (implementer 41h,
+// Arm): how many 128-bit NEON pipes multiply and add.
+func armCore(midr uint64) microarchitecture {
+	if midr>>24&0xff != 0x41 {
+		return microarchitecture{}
+	}
+	core := func(name, document string, pipes float64) microarchitecture {
+		return microarchitecture{name, "Arm " + name + " Core Software Optimization Guide (" + document + "), ASIMD FP multiply-accumulate", pipes * 4, 0, 0}
+	}
+	switch midr >> 4 & 0xfff {
+	case 0xd0c:
+		return core("Neoverse N1", "PJDOC-466751330-9707", 2)
+	case 0xd49:
+		return core("Neoverse N2", "PJDOC-466751330-18256", 2)
+	case 0xd40:
+		return core("Neoverse V1", "PJDOC-466751330-9685", 4)
+	case 0xd4f:
+		return core("Neoverse V2", "PJDOC-466751330-593177", 4)
+	}
+	return microarchitecture{}
+}
+
+var thisCore = sync.OnceValue(func() microarchitecture {
+	const path = "sys/devices/system/cpu/cpu0/regs/identification/midr_el1"
+	if midr, err := strconv.ParseUint(readText("/"+path), 0, 64); err == nil {
+		return armCore(midr)
+	}
+	return microarchitectureOf(cpuid.CPU)
+})
+
+// PeakPerCycle is the most FLOP that one core of this machine issues a cycle
+// for a type, in the widest instructions that the peak kernels use, and the
+// vendor's document that it follows from. It is 0, with the reason, for a core
+// that is not in the table and for a type whose rate is not published.
+func PeakPerCycle(t datasets.DType) (flop float64, source string) {
+	core := thisCore()
+	if core.name == "" {
+		return 0, "unknown: no published multiply-add rate for this core (" + cpuid.CPU.BrandName + ")"
+	}
+	if best := bestISA(); best == Plain && runtime.GOARCH == "amd64" {
+		return 0, "unknown: " + core.name + " without AVX2"
+	}
+	switch t {
+	case datasets.FP64:
+		flop = core.fp64
+	case datasets.FP32:
+		flop = 2 * core.fp64
+	case datasets.BF16:
+		flop = core.bf16
+	case datasets.INT8:
+		flop = core.int8
+	}
+	if flop == 0 {
+		return 0, "unknown: no published rate of " + string(t) + " multiply-adds for " + core.name
+	}
+	return flop, core.name + ": " + core.source
+}
+
+// peaks is the clock, measured with all cores busy, and the arithmetic peaks by
+// type at that clock. A type that this CPU or its table lacks is left out.
+func peaks(b *Backend) (datasets.Figure, map[datasets.DType]datasets.Figure) {
+	t, err := b.team(len(b.cpus))
+	if err != nil {
+		return datasets.Figure{}, nil
+	}
+	clock := datasets.Figure{Value: t.clockHz(), Origin: datasets.Measured, Source: "dependent integer additions, one a cycle, all cores busy"}
+	figures := map[datasets.DType]datasets.Figure{}
+	for _, d := range []datasets.DType{datasets.FP64, datasets.FP32, datasets.BF16, datasets.INT8} {
+		flop, source := PeakPerCycle(d)
+		if _, err := peakKernelFor(d); err != nil || flop == 0 {
+			continue
+		}
+		figures[d] = datasets.Figure{Value: flop * clock.Value * float64(len(b.cpus)), Origin: datasets.Datasheet,
+			Source: fmt.Sprintf("%g FLOP a cycle and core (%s) × measured clock × %d cores", flop, source, len(b.cpus))}
+	}
+	return clock, figures
 }
