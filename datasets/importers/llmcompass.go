@@ -24,7 +24,7 @@ import (
 // so). The data bear it out twice: 2 bytes in and 2 out an element give at most
 // 1.56 TB/s on an A100 of 2.04 TB/s; and only with 10^9 are the small times
 // whole multiples of 2^-22 s, the step of the clock (Python's time.time())
-// that took them. A time is therefore the host's and includes a launch. The
+// that took them, or half way between where the median had two middles. A time is therefore the host's and includes a launch. The
 // rate of a matmul must agree with its time, or the record is refused.
 // LLMCompass calls its A100 the 80 GB one (hardware_model/device.py).
 var llmcompass = format{
