@@ -1,10 +1,172 @@
 package host
 
+/*
+#include "allreduce.h"
+#include "variant.h"
+*/
+import "C"
+
 import (
+	"unsafe"
+
 	"bench/datasets"
 	"bench/microbench"
 )
 
-func (b *Backend) prepareCollective(datasets.Collective) (microbench.Case, error) {
-	return nil, skip("the host has no allreduce kernels yet")
+const (
+	// oneShotBytes is up to what size every rank of the direct algorithm adds
+	// up the whole buffer for itself: a cache line or two cost less than
+	// another rank's writes to them.
+	oneShotBytes = 2 << 10
+	// ringChunkBytes is what a rank of a ring passes on at once. Three such
+	// chunks (own, left, result) lie well inside a private L2.
+	ringChunkBytes = 128 << 10
+)
+
+var elements = map[datasets.DType]C.int{
+	datasets.FP32: C.ELEMENT_F32, datasets.FP64: C.ELEMENT_F64, datasets.BF16: C.ELEMENT_BF16,
+}
+
+// collective is an all-reduce ready to run.
+type collective struct {
+	team    *team
+	kernel  C.bench_kernel
+	arg     *C.allreduce_arg
+	memory  []memory
+	name    string
+	ranks   int
+	buffers int64 // elements of all outputs together
+}
+
+// collectiveBytes is the buffers of all ranks, an input and an output each, or
+// one where in place.
+func collectiveBytes(w datasets.Collective) int64 {
+	n := int64(w.Ranks) * w.SizeBytes
+	if !w.InPlace {
+		n *= 2
+	}
+	return n
+}
+
+func (b *Backend) prepareCollective(w datasets.Collective) (microbench.Case, error) {
+	element, known := elements[w.Type]
+	size := int64(w.Type.Size())
+	switch {
+	case w.Kind != "all_reduce":
+		return nil, skip("allreduce: the host has no kernel for %s", w.Kind)
+	case w.Nodes != 1:
+		return nil, skip("allreduce asks for %d nodes, the host is one", w.Nodes)
+	case w.Algorithm != "ring" && w.Algorithm != "direct":
+		return nil, skip("allreduce: the host has no algorithm %q, only ring and direct", w.Algorithm)
+	case w.Launch != "":
+		return nil, skip("allreduce: the host has no launch mode %q", w.Launch)
+	case !known:
+		return nil, skip("allreduce: the host adds no %s, only fp32, fp64 and bf16", w.Type)
+	case w.SizeBytes%size != 0:
+		return nil, skip("allreduce: %d bytes are no whole number of %s elements", w.SizeBytes, w.Type)
+	}
+	if err := b.fits(w, collectiveBytes(w)); err != nil {
+		return nil, err
+	}
+	t, err := b.team(w.Ranks)
+	if err != nil {
+		return nil, err
+	}
+	c := &collective{team: t, ranks: w.Ranks, buffers: w.SizeBytes / size * int64(w.Ranks)}
+	if err := c.allocate(w); err != nil {
+		c.Close()
+		return nil, err
+	}
+	a := c.arg
+	a.element, a.variant = element, C.variant_best()
+	a.count, a.chunk = C.long(w.SizeBytes/size), C.long(ringChunkBytes/size)
+	// bf16 holds integers up to 256 exactly.
+	a.modulus = C.int(min(8, max(2, 256/w.Ranks)))
+	// Results that no cache can hold go past them.
+	if !w.InPlace && float64(collectiveBytes(w)) > b.device.LastLevel().SizeBytes.Value {
+		a.stream = 1
+	}
+	c.kernel, c.name = C.bench_kernel(C.allreduce_ring), "ring"
+	if w.Algorithm == "direct" {
+		c.kernel, c.name = C.bench_kernel(C.allreduce_direct), "direct"
+		if !w.InPlace && w.SizeBytes <= oneShotBytes {
+			a.one_shot, c.name = 1, "direct, one shot"
+		}
+	}
+	c.name += " over shared memory, " + C.GoString(C.variant_name(a.variant))
+	return c, nil
+}
+
+// allocate maps every rank's buffers and the argument that points to them.
+func (c *collective) allocate(w datasets.Collective) error {
+	n := int64(w.Ranks)
+	pointer := int64(unsafe.Sizeof(uintptr(0)))
+	get := func(bytes int64) (unsafe.Pointer, error) {
+		m, err := newMemory(bytes)
+		if err != nil {
+			return nil, err
+		}
+		c.memory = append(c.memory, m)
+		return m.p, nil
+	}
+	arg, err := get(int64(unsafe.Sizeof(C.allreduce_arg{})))
+	if err != nil {
+		return err
+	}
+	c.arg = (*C.allreduce_arg)(arg)
+	tables := [4]unsafe.Pointer{}
+	for i, bytes := range []int64{n * pointer, n * pointer, n * C.sizeof_ring_progress, n * C.sizeof_rank_count} {
+		if tables[i], err = get(bytes); err != nil {
+			return err
+		}
+	}
+	c.arg.in, c.arg.out = (*unsafe.Pointer)(tables[0]), (*unsafe.Pointer)(tables[1])
+	c.arg.progress, c.arg.counts = (*C.ring_progress)(tables[2]), (*C.rank_count)(tables[3])
+	in, out := unsafe.Slice(c.arg.in, n), unsafe.Slice(c.arg.out, n)
+	for r := range in {
+		if in[r], err = get(w.SizeBytes); err != nil {
+			return err
+		}
+		if out[r] = in[r]; !w.InPlace {
+			if out[r], err = get(w.SizeBytes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Check compares every element of every rank's result with the exact sum: the
+// inputs are small integers.
+func (c *collective) Check() (microbench.Check, error) {
+	c.team.run(C.bench_kernel(C.allreduce_fill), unsafe.Pointer(c.arg), 1)
+	c.team.run(c.kernel, unsafe.Pointer(c.arg), 1)
+	return c.count(), nil
+}
+
+// count compares the outputs as they are.
+func (c *collective) count() microbench.Check {
+	c.team.run(C.bench_kernel(C.allreduce_check), unsafe.Pointer(c.arg), 1)
+	out := microbench.Check{Checked: c.buffers}
+	for _, r := range unsafe.Slice(c.arg.counts, c.ranks) {
+		out.Wrong += int64(r.wrong)
+	}
+	return out
+}
+
+// Batch makes n all-reduces, with a barrier after each. In place, each adds up
+// the last one's results, as nccl-tests do; what overflows stays infinite at
+// the same cost.
+func (c *collective) Batch(n int64) (microbench.Timing, error) {
+	return microbench.Timing{Seconds: c.team.run(c.kernel, unsafe.Pointer(c.arg), n)}, nil
+}
+
+func (c *collective) Implementation() (name, version string) { return c.name, "" }
+
+func (c *collective) Close() error {
+	for i := range c.memory {
+		c.memory[i].free()
+	}
+	c.memory, c.arg = nil, nil
+	return nil
 }
