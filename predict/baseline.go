@@ -1,0 +1,77 @@
+package predict
+
+import (
+	"math"
+
+	"bench/datasets"
+	"bench/predict/fit"
+)
+
+// Baseline3 is the plainest model with any fit at all, against which the
+// calibrated one has to show what its terms buy: a fixed latency, and the
+// roofline with one efficiency for arithmetic and one for bytes,
+//
+//	t = Latency + max(compute/Compute, memory/Bytes, communication/Bytes)
+//
+// with the three times at the datasheet's peaks. It is no tier.
+type Baseline3 struct {
+	dev datasets.Device
+	// LatencyS in seconds; ComputeEfficiency and BytesEfficiency are the share
+	// of the datasheet's peaks that is reached.
+	LatencyS, ComputeEfficiency, BytesEfficiency float64
+}
+
+// The plausible ranges of the three parameters.
+var baselineBox = []fit.Range{{Min: 1e-8, Max: 1e-3}, {Min: 0.02, Max: 1.5}, {Min: 0.02, Max: 3}}
+
+// FitBaseline3 fits the three parameters to measured times, by the loss that
+// Calibrate uses: the mean of |ln(predicted/measured)|. Workloads that the
+// datasheet tier cannot predict do not count. It is deterministic.
+func FitBaseline3(dev datasets.Device, workloads []datasets.Workload, seconds []float64) *Baseline3 {
+	b := &Baseline3{dev: dev}
+	var terms [][2]float64
+	var measured []float64
+	for i, w := range workloads {
+		if c, m, ok := b.terms(w); ok {
+			terms = append(terms, [2]float64{c, m})
+			measured = append(measured, seconds[i])
+		}
+	}
+	loss := func(v []float64) float64 {
+		sum := 0.0
+		for i, t := range terms {
+			sum += math.Abs(math.Log((v[0] + max(t[0]/v[1], t[1]/v[2])) / measured[i]))
+		}
+		return sum / float64(max(len(terms), 1))
+	}
+	best := []float64{5e-6, 0.7, 0.7}
+	if len(terms) > 0 {
+		best, _ = fit.Global(loss, best, baselineBox, 1000)
+		best, _ = fit.Local(loss, best, baselineBox, 500)
+	}
+	b.LatencyS, b.ComputeEfficiency, b.BytesEfficiency = best[0], best[1], best[2]
+	return b
+}
+
+// terms is the roofline's compute time, and the longer of its memory and
+// communication times.
+func (b *Baseline3) terms(w datasets.Workload) (compute, bytes float64, ok bool) {
+	p := roofline(&b.dev, w)
+	for _, t := range p.Terms {
+		if t.Name == "compute" {
+			compute = t.Seconds
+		} else {
+			bytes = max(bytes, t.Seconds)
+		}
+	}
+	return compute, bytes, p.NotPredicted == ""
+}
+
+// Predict applies the model; 0 where the datasheet tier cannot predict.
+func (b *Baseline3) Predict(w datasets.Workload) float64 {
+	c, m, ok := b.terms(w)
+	if !ok {
+		return 0
+	}
+	return b.LatencyS + max(c/b.ComputeEfficiency, m/b.BytesEfficiency)
+}
