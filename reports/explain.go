@@ -117,3 +117,50 @@ func Predicted(w io.Writer, device datasets.Device, workload datasets.Workload, 
 	}
 	return out.err
 }
+
+// ExplainDevice writes the device's figures that predictions of the workload
+// rest on, each with its origin and source, and the calibration's provenance.
+func ExplainDevice(w io.Writer, d datasets.Device, workload datasets.Workload, predictions []datasets.Prediction) error {
+	out := &sink{w: w}
+	out.printf("figures of %s\n", Clean(d.ID))
+	figure := func(name, value string, f datasets.Figure) {
+		if f.Value > 0 {
+			out.printf("  %-18s %12s  %s: %s\n", name, value, Clean(string(f.Origin)), Clean(f.Source))
+		}
+	}
+	peak := d.PeakFLOPs[workload.DType()]
+	figure("peak "+string(workload.DType()), FLOPsPerSecond(peak.Value), peak)
+	figure("memory bandwidth", BytesPerSecond(d.MemoryBandwidth.Value), d.MemoryBandwidth)
+	last := d.LastLevel().SizeBytes
+	figure("last-level cache", Bytes(last.Value), last)
+	if workload.WireBytes() > 0 {
+		figure("link bandwidth", BytesPerSecond(d.LinkBandwidth.Value), d.LinkBandwidth)
+	}
+	if c := d.Calibration; c != nil {
+		out.printf("calibration of %s: %s\n", Clean(c.Device), Clean(c.Source))
+	}
+	out.printf("terms\n")
+	explained := map[string]bool{}
+	for _, p := range predictions {
+		for _, t := range p.Terms {
+			if meaning := termMeanings[t.Name]; meaning != "" && !explained[t.Name] {
+				explained[t.Name] = true
+				out.printf("  %-18s %s\n", t.Name, meaning)
+			}
+		}
+	}
+	return out.err
+}
+
+// termMeanings says in words what a term of a prediction is.
+var termMeanings = map[string]string{
+	"compute":           "arithmetic at the tier's peak",
+	"memory":            "compulsory traffic with main memory at the tier's bandwidth",
+	"cache":             "traffic served by a cache",
+	"communication":     "bytes that a rank sends to others, at the link's bandwidth",
+	"launch":            "starting and joining the work",
+	"latency":           "fixed steps that no bandwidth shortens",
+	"imbalance":         "waiting for the most loaded expert or rank",
+	"tile_padding":      "arithmetic on the parts of tiles that lie outside the matrix",
+	"wave_quantization": "units that idle in the last wave of tiles",
+}

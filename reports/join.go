@@ -135,15 +135,7 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 	if !ok {
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
 	}
-	c := &context{regimes: predict.NewRegimes(dev)}
-	for _, t := range tiers {
-		at := dev
-		if t == datasets.TierTransferred {
-			at = d.transferable(dev)
-		}
-		c.predictors = append(c.predictors, predict.New(at, t))
-	}
-	return c
+	return &context{regimes: predict.NewRegimes(dev), predictors: d.predictors(dev, tiers)}
 }
 
 // transferable puts a relative's calibration in place of the device's own. A
@@ -237,4 +229,26 @@ func overChunks(n int, f func(i int)) {
 		})
 	}
 	wg.Wait()
+}
+
+// PredictOne predicts one workload on one device in each of the tiers.
+func PredictOne(w datasets.Workload, dev datasets.Device, tiers []datasets.Tier, devices Devices) []datasets.Prediction {
+	out := make([]datasets.Prediction, len(tiers))
+	for i, p := range devices.predictors(dev, tiers) {
+		out[i] = p.Predict(w)
+	}
+	return out
+}
+
+// predictors prepares one predictor a tier.
+func (d *Devices) predictors(dev datasets.Device, tiers []datasets.Tier) []*predict.Predictor {
+	ps := make([]*predict.Predictor, len(tiers))
+	for i, t := range tiers {
+		at := dev
+		if t == datasets.TierTransferred {
+			at = d.transferable(dev)
+		}
+		ps[i] = predict.New(at, t)
+	}
+	return ps
 }

@@ -30,7 +30,9 @@ const (
 
 // verbs makes every command, in the order in which help lists them. A new verb
 // is a file with such a function, and a line here.
-var verbs = []func() *cobra.Command{}
+var verbs = []func() *cobra.Command{
+	predictCommand,
+}
 
 // exitError is an error that says how the program ends. Any other error that a
 // verb returns ends it with exitUsage.
