@@ -39,7 +39,8 @@ const (
 type Measurement struct {
 	Source  Source
 	Verdict Verdict
-	// Reason of a failed or skipped case, one sentence.
+	// Reason of a failed or skipped case, and why the machine could not support
+	// a flagged one: one sentence, or "".
 	Reason string
 	Flags  []string
 

@@ -121,7 +121,7 @@ func TestWatch(t *testing.T) {
 	root["sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"] = &fstest.MapFile{Data: []byte("1000000\n")}
 	own = 5
 	got := w.End()
-	want := Telemetry{StealRatio: 0.1, OtherRatio: 0.2, ClockHz: 1.5e9, MinClockHz: 1e9, LoadAverage: 0.25, TemperatureC: 63, Samples: 2}
+	want := Telemetry{StealRatio: 0.1, OtherRatio: 0.2, CPUSeconds: 10, ClockHz: 1.5e9, MinClockHz: 1e9, LoadAverage: 0.25, TemperatureC: 63, Samples: 2}
 	got.StealRatio, got.OtherRatio = round(got.StealRatio), round(got.OtherRatio)
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -16,6 +16,8 @@ type Telemetry struct {
 	// StealRatio is the share of all CPUs' time that the hypervisor gave to
 	// other guests, OtherRatio what other processes here used.
 	StealRatio, OtherRatio float64
+	// CPUSeconds is the time of all CPUs that both are shares of.
+	CPUSeconds float64
 	// ClockHz is the mean of the readings of cpufreq, MinClockHz the least.
 	ClockHz, MinClockHz float64
 	// LoadAverage is the kernel's over one minute, at the end.
@@ -78,6 +80,7 @@ func (w *Watch) End() Telemetry {
 	t.LoadAverage, _ = loadAverage(w.root)
 	end, err := readCPUTimes(w.root)
 	if total := end.total - w.cpu0.total; err == nil && w.err == nil && total > 0 {
+		t.CPUSeconds = total
 		t.StealRatio = (end.steal - w.cpu0.steal) / total
 		// The kernel counts the busy time in ticks and this process's in
 		// nanoseconds: over a short case the difference can fall below 0.

@@ -1,0 +1,253 @@
+package microbench
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	// stats: the median.
+	"github.com/montanaflynn/stats"
+
+	"bench/datasets"
+)
+
+// Settings of a measurement. DefaultSettings holds the values in use.
+type Settings struct {
+	// HalfWidth is the relative half-width of the median's confidence interval
+	// at which sampling stops, at Confidence.
+	HalfWidth, Confidence float64
+	// MinSamples and MaxSamples bound the samples of a case.
+	MinSamples, MaxSamples int
+	// BatchS is how long a batch should be, in seconds. It is never less than
+	// ClockFactor times the clock's resolution and overhead together.
+	BatchS      float64
+	ClockFactor float64
+	// SteadyWithin is how far the medians of two successive windows of
+	// SteadyWindow batches may lie apart, relative to each other, for the case
+	// to count as warm; windows that overlap count too.
+	SteadyWithin float64
+	SteadyWindow int
+	// WarmupShare is the most of a case's budget that goes into warming up.
+	WarmupShare float64
+}
+
+// DefaultSettings are those of every profile.
+var DefaultSettings = Settings{
+	HalfWidth: 0.01, Confidence: 0.95, MinSamples: 20, MaxSamples: 1000,
+	BatchS: 2e-3, ClockFactor: 1000,
+	SteadyWithin: 0.02, SteadyWindow: 5, WarmupShare: 1.0 / 3,
+}
+
+// leastSamples are taken even where the budget is over.
+const leastSamples = 3
+
+// meter measures one case at a time.
+type meter struct {
+	Settings
+	clock Clock
+	now   func() time.Time
+	// between runs between batches, outside the clock.
+	between func()
+}
+
+// measure prepares, checks, warms and samples a workload. It never fails: what
+// goes wrong is the measurement's verdict and reason. The budget covers all of
+// it; a case that is still being prepared when it ends is sampled a few times
+// all the same.
+func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (out datasets.Measurement) {
+	out = datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK}
+	defer func() {
+		if r := recover(); r != nil {
+			out.Verdict, out.Reason = datasets.Failed, fmt.Sprintf("the case crashed: %v (%s)", r, panicSite())
+		}
+	}()
+	end := m.now().Add(budget)
+	c, err := b.Prepare(w)
+	if err != nil {
+		out.Verdict, out.Reason = datasets.Failed, err.Error()
+		if s := (*SkipError)(nil); errors.As(err, &s) {
+			out.Verdict = datasets.Skipped
+		}
+		return out
+	}
+	defer func() {
+		if err := c.Close(); err != nil && out.Verdict != datasets.Failed {
+			out.Verdict, out.Reason = datasets.Failed, "the case could not be freed: "+err.Error()
+		}
+	}()
+	out.Implementation, out.Version = c.Implementation()
+	if !m.check(c, &out) {
+		return out
+	}
+	if r, ok := c.(RoutedCase); ok {
+		out.ActiveExperts, out.MaxLoad, out.MeanLoad = r.Loads()
+	}
+	if err := m.sample(c, end, &out); err != nil {
+		out.Verdict, out.Reason = datasets.Failed, err.Error()
+	}
+	return out
+}
+
+// check compares the answer, and reports whether it is right.
+func (m *meter) check(c Case, out *datasets.Measurement) bool {
+	k, err := c.Check()
+	out.Wrong, out.Checked, out.MaxRelError, out.RelErrBound = k.Wrong, k.Checked, k.MaxRelError, k.Bound
+	switch {
+	case err != nil:
+		out.Reason = "the answer could not be checked: " + err.Error()
+	case k.Wrong > 0:
+		out.Reason = fmt.Sprintf("%d of %d checked elements are wrong; the largest relative error is %.3g, and %.3g is allowed",
+			k.Wrong, k.Checked, k.MaxRelError, k.Bound)
+	case math.IsNaN(k.MaxRelError):
+		out.Reason = "the answer holds a NaN"
+	default:
+		return true
+	}
+	out.Verdict = datasets.Failed
+	return false
+}
+
+// sample warms up and samples until the stopping rule or the time ends it.
+func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
+	left := end.Sub(m.now())
+	n, first, err := m.batchSize(c)
+	if err != nil {
+		return err
+	}
+	out.BatchIterations = n
+	batch := func() (Timing, error) {
+		t, err := c.Batch(n)
+		if err == nil && !(t.Seconds > 0) {
+			err = fmt.Errorf("a batch of %d took %v s: the clock does not advance", n, t.Seconds)
+		}
+		m.between()
+		return t, err
+	}
+	steady, err := m.warmUp(batch, first, m.now().Add(time.Duration(m.WarmupShare*float64(left))))
+	if err != nil {
+		return err
+	}
+	if !steady {
+		out.Flags = append(out.Flags, datasets.FlagWarmup)
+	}
+
+	rule := MedianRule{HalfWidth: m.HalfWidth, Confidence: m.Confidence, Min: m.MinSamples, Max: m.MaxSamples}
+	var walls []float64
+	for {
+		t, err := batch()
+		if err != nil {
+			return err
+		}
+		rule.Add(t.Seconds / float64(n))
+		walls = append(walls, t.WallSeconds/float64(n))
+		if out.Stop = rule.Done(); out.Stop != "" {
+			break
+		}
+		if len(walls) >= leastSamples && !m.now().Before(end) {
+			out.Stop = StopBudget
+			break
+		}
+	}
+	i := MedianInterval(rule.Samples(), m.Confidence)
+	out.SamplesS = rule.Samples()
+	out.TimeS, out.LowS, out.HighS, out.Confidence = i.Median, i.Low, i.High, i.Confidence
+	if i.Confidence < m.Confidence || i.RelativeHalfWidth() > m.HalfWidth {
+		out.Flags = append(out.Flags, datasets.FlagUnsteady)
+	}
+	out.WallS, _ = stats.Median(walls)
+	return nil
+}
+
+// batchSize grows a batch until it is long against the clock, and returns it
+// with the seconds that the last one took.
+func (m *meter) batchSize(c Case) (n int64, seconds float64, err error) {
+	want := max(m.BatchS, m.ClockFactor*(m.clock.ResolutionS+m.clock.OverheadS))
+	for n = 1; ; {
+		t, err := c.Batch(n)
+		m.between()
+		if err != nil {
+			return 0, 0, err
+		}
+		if t.Seconds >= want {
+			return n, t.Seconds, nil
+		}
+		// Aim a tenth too far, and never more than tenfold, since short batches
+		// say little of long ones.
+		grow := 10.0
+		if t.Seconds > 0 {
+			grow = min(grow, max(1.1*want/t.Seconds, 1.2))
+		}
+		next := int64(math.Ceil(float64(n) * grow))
+		if next > 1<<40 {
+			return 0, 0, fmt.Errorf("%d iterations took %v s: the clock does not advance", n, t.Seconds)
+		}
+		n = next
+	}
+}
+
+// warmUp runs batches until two successive windows agree, or the time ends.
+// Each window is short enough for two of them to fit the time, and has at least
+// one batch.
+func (m *meter) warmUp(batch func() (Timing, error), first float64, end time.Time) (steady bool, err error) {
+	window := m.SteadyWindow
+	if fit := end.Sub(m.now()).Seconds() / first / 2; fit < float64(window) {
+		window = max(1, int(fit))
+	}
+	var before []float64
+	if window == 1 {
+		before = []float64{first}
+	}
+	for {
+		var now []float64
+		for range window {
+			t, err := batch()
+			if err != nil {
+				return false, err
+			}
+			now = append(now, t.Seconds)
+		}
+		if before != nil && m.agree(before, now) {
+			return true, nil
+		}
+		if before != nil && !m.now().Before(end) {
+			return false, nil
+		}
+		before = now
+	}
+}
+
+// agree reports whether two windows show the same speed: their medians lie
+// within SteadyWithin, or each median lies within the other window's range,
+// which a noisy but steady machine gives and one that still warms up does not.
+func (m *meter) agree(a, b []float64) bool {
+	ma, _ := stats.Median(a)
+	mb, _ := stats.Median(b)
+	if math.Abs(mb/ma-1) <= m.SteadyWithin {
+		return true
+	}
+	return len(a) > 2 && slices.Min(a) < mb && mb < slices.Max(a) && slices.Min(b) < ma && ma < slices.Max(b)
+}
+
+// panicSite is the innermost line of the stack that is not the runtime's, for
+// a bug report in one sentence.
+func panicSite() string {
+	lines := strings.Split(string(debug.Stack()), "\n")
+	for i, l := range lines {
+		// After "panic(…)" and its file come the function that panicked and
+		// its file, unless the runtime raised it.
+		if strings.HasPrefix(l, "panic(") {
+			for _, l := range lines[i+2:] {
+				if strings.HasPrefix(l, "\t") && !strings.Contains(l, "/runtime/") {
+					site, _, _ := strings.Cut(strings.TrimSpace(l), " +0x")
+					return filepath.Base(site)
+				}
+			}
+		}
+	}
+	return "no trace"
+}

@@ -1,0 +1,106 @@
+package microbench
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"bench/datasets"
+	"bench/probes"
+)
+
+// Shares of all CPUs' time above which a case counts as disturbed. The kernel
+// counts in ticks of 10 ms, so a share also needs minDisturbedS behind it.
+const (
+	maxStealRatio = 0.02
+	maxOtherRatio = 0.05
+	minDisturbedS = 0.03
+)
+
+// implausibleBy is by how much a time must beat the physical peak to be called
+// implausible: peaks are computed from clocks that are known to about 1 %.
+const implausibleBy = 1.01
+
+// judge flags what the conditions of a case say against it, and settles its
+// verdict. before and after are the sentinel's ratios on either side of it.
+func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t probes.Telemetry, s *sentinel, before, after float64) {
+	worst := before
+	if math.Abs(math.Log(after)) > math.Abs(math.Log(before)) {
+		worst = after
+	}
+	c := &m.Conditions
+	c.SentinelRatio, c.StealRatio, c.OtherCPURatio = worst, t.StealRatio, t.OtherRatio
+	c.ClockHz, c.LoadAverage, c.TemperatureC = t.ClockHz, t.LoadAverage, t.TemperatureC
+	if m.Verdict != datasets.OK {
+		return
+	}
+	var why []string
+	flag := func(name, format string, args ...any) {
+		m.Flags = append(m.Flags, name)
+		why = append(why, fmt.Sprintf(format, args...))
+	}
+	if s.drifted(worst) {
+		flag(datasets.FlagDrift, "the sentinel took %.2f of its time at the start, outside ±%.0f %%", worst, s.band*100)
+	}
+	if t.StealRatio > maxStealRatio && t.StealRatio*t.CPUSeconds > minDisturbedS {
+		flag(datasets.FlagShared, "the hypervisor gave %.0f %% of the CPU time to other guests", t.StealRatio*100)
+	} else if t.OtherRatio > maxOtherRatio && t.OtherRatio*t.CPUSeconds > minDisturbedS {
+		flag(datasets.FlagShared, "other processes used %.0f %% of the CPU time", t.OtherRatio*100)
+	}
+	// A clock that falls below nine tenths of its own mean within one case is
+	// held down by something.
+	if t.MinClockHz > 0 && t.MinClockHz < 0.9*t.ClockHz {
+		flag(datasets.FlagThrottled, "the clock fell to %.2f GHz from a mean of %.2f GHz", t.MinClockHz/1e9, t.ClockHz/1e9)
+	}
+	if sentence := implausible(dev, w, m.TimeS); sentence != "" {
+		flag(datasets.FlagImplausible, "%s", sentence)
+	}
+	if len(m.Flags) > 0 {
+		m.Verdict = datasets.Flagged
+		m.Reason = strings.Join(why, "; ")
+	}
+}
+
+// implausible says which physical peak a time beats, or "". Arithmetic is held
+// against the dense peak of as many workers; traffic against the memory's
+// published bandwidth, where there is one and the operands cannot be in a
+// cache; what ranks send against the link's, unless the switch adds.
+func implausible(dev *datasets.Device, w datasets.Workload, seconds float64) string {
+	if !(seconds > 0) {
+		return ""
+	}
+	share := 1.0
+	if dev.Kind == "cpu" && dev.Units > 0 {
+		share = min(1, float64(w.Workers())/float64(dev.Units))
+	} else if w.Workers() > 1 {
+		share = float64(w.Workers())
+	}
+	beats := func(what string, rate, peak float64, unit string) string {
+		if peak > 0 && rate > peak*implausibleBy {
+			return fmt.Sprintf("%.4g %s is more than the %s of %.4g %s", rate/1e9, unit, what, peak/1e9, unit)
+		}
+		return ""
+	}
+	if w.Suite() != datasets.SuiteHBM && w.Suite() != datasets.SuiteAllReduce {
+		if s := beats("arithmetic peak", w.FLOPs()/seconds, dev.PeakFLOPs[w.DType()].Value*share, "GFLOP/s"); s != "" {
+			return s
+		}
+	}
+	if s, ok := w.(datasets.Stream); ok && float64(s.SizeBytes) > 4*dev.LastLevel().SizeBytes.Value {
+		if s := beats("memory bandwidth", w.Bytes()/seconds, dev.MemoryBandwidth.Value*max(share, 1), "GB/s"); s != "" {
+			return s
+		}
+	}
+	if !dev.SwitchReduces {
+		return beats("link bandwidth", w.WireBytes()/seconds, dev.LinkBandwidth.Value, "GB/s")
+	}
+	return ""
+}
+
+// disturbed reports whether the flags are ones that a quieter moment may lift.
+func disturbed(m *datasets.Measurement) bool {
+	return slices.ContainsFunc(m.Flags, func(f string) bool {
+		return f == datasets.FlagDrift || f == datasets.FlagShared || f == datasets.FlagThrottled
+	})
+}
