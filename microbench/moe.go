@@ -1,6 +1,7 @@
 package microbench
 
 import (
+	"math/bits"
 	"slices"
 
 	"bench/datasets"
@@ -80,11 +81,13 @@ var moeSuite = suite{
 		for _, t := range or(a.DTypes, datasets.FP32) {
 			for _, ranks := range or(a.Ranks, a.all) {
 				for _, s := range a.tracedShapes() {
-					ep := 1
+					ep, ranks := 1, ranks
 					if s.spread {
-						if ep = ranks; ep < 2 || s.experts%int64(ep) != 0 {
+						// Experts are shared out evenly over a power of two.
+						if ep = 1 << (bits.Len(uint(ranks)) - 1); ep < 2 || s.experts%int64(ep) != 0 {
 							continue
 						}
+						ranks = ep
 					}
 					for _, rule := range s.rules {
 						out = append(out, datasets.MoELayer{Kernel: "layer", Type: t, Tokens: s.tokens,

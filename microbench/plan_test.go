@@ -1,0 +1,142 @@
+package microbench
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"bench/datasets"
+)
+
+func host(units int) datasets.Device {
+	d := newFake(0).Device()
+	d.ID, d.Units = "host", units
+	d.Caches = append([]datasets.CacheLevel{{Level: 1, SizeBytes: datasets.Figure{Value: 32 << 10}}}, d.Caches...)
+	return d
+}
+
+func TestPlansAreValidAndComplete(t *testing.T) {
+	for _, units := range []int{1, 2, 6, 64} {
+		for _, profile := range Profiles {
+			p, err := NewPlan(host(units), Options{Profile: profile, Seed: 1})
+			if err != nil {
+				t.Fatalf("%s on %d cores: %v", profile, units, err)
+			}
+			count := map[datasets.Suite]int{}
+			last := -1
+			for _, w := range p.Workloads {
+				count[w.Suite()]++
+				if w.Workers() < 1 || w.Workers() > units {
+					t.Errorf("%s on %d cores has %s", profile, units, w.Key())
+				}
+				if at := slices.Index(datasets.Suites, w.Suite()); at < last {
+					t.Errorf("%s comes after a later suite", w.Key())
+				} else {
+					last = at
+				}
+			}
+			for _, s := range datasets.Suites {
+				if count[s] == 0 && !(s == datasets.SuiteAllReduce && units == 1) {
+					t.Errorf("%s on %d cores has no case of %s", profile, units, s)
+				}
+			}
+			t.Logf("%-8s on %2d cores: %d cases %v, %v a case, %v in all", profile, units, len(p.Workloads), count, p.CaseBudget(), p.Estimate())
+		}
+	}
+}
+
+// Each level of memory has two elementary points for one worker and for all,
+// so that a point can be predicted from the other.
+func TestQuickHBMCoversEachLevelTwice(t *testing.T) {
+	p, err := NewPlan(host(2), Options{Suites: []datasets.Suite{datasets.SuiteHBM}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ranks := range []int{1, 2} {
+		var l1, l2, l3, memory int
+		for _, w := range p.Workloads {
+			s := w.(datasets.Stream)
+			if s.Kernel != "read" || s.Ranks != ranks {
+				continue
+			}
+			switch part := s.SizeBytes / int64(ranks); {
+			case part <= 24<<10:
+				l1++
+			case part <= 512<<10:
+				l2++
+			case s.SizeBytes <= 8<<20:
+				l3++
+			case s.SizeBytes >= 96<<20:
+				memory++
+			}
+		}
+		if l1 < 2 || l2 < 2 || l3 < 2 || memory < 2 {
+			t.Errorf("%d workers: %d points in L1, %d in L2, %d in L3, %d in memory", ranks, l1, l2, l3, memory)
+		}
+	}
+}
+
+// The slowdown of a routing is told against balanced routing at the same batch.
+func TestEveryMoECaseHasItsBalancedTwin(t *testing.T) {
+	for _, profile := range Profiles {
+		p, err := NewPlan(host(2), Options{Profile: profile, Suites: []datasets.Suite{datasets.SuiteMoE}, Seed: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := map[string]bool{}
+		for _, w := range p.Workloads {
+			have[w.Key()] = true
+		}
+		for _, w := range p.Workloads {
+			m := w.(datasets.MoELayer)
+			m.Routing = datasets.Routing{Rule: datasets.RouteBalanced}
+			if !have[m.Key()] {
+				t.Errorf("%s: %s has no balanced twin", profile, w.Key())
+			}
+		}
+	}
+}
+
+func TestOptionsReplaceAxes(t *testing.T) {
+	p, err := NewPlan(host(2), Options{Suites: []datasets.Suite{datasets.SuiteAllReduce}, SizesBytes: []int64{4096}, DTypes: []datasets.DType{datasets.FP64}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range p.Workloads {
+		got = append(got, w.Key())
+	}
+	want := []string{"allreduce/all_reduce fp64 bytes=4096 ranks=2 nodes=1 algorithm=ring", "allreduce/all_reduce fp64 bytes=4096 ranks=2 nodes=1 algorithm=direct"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{Suites: []datasets.Suite{"gem"}}, `unknown suite "gem": use one of hbm, gemm, allreduce, decode, moe`},
+		{Options{Profile: "slow"}, `unknown profile "slow": use one of [quick standard full]`},
+		{Options{DTypes: []datasets.DType{datasets.FP8}}, "host has no fp8: use one of fp64, fp32"},
+		{Options{Ranks: []int{3}}, "3 ranks do not fit host, which has 2 cores: use 1 to 2"},
+		{Options{Suites: []datasets.Suite{datasets.SuiteHBM}, Contexts: []int64{5}}, "--context has no meaning for suite hbm"},
+		{Options{Suites: []datasets.Suite{datasets.SuiteAllReduce}, Ranks: []int{1}}, "an all-reduce needs at least 2 ranks, and host has 2 cores"},
+		{Options{Batches: []int64{0}}, "--batch is 0, and must be at least 1"},
+	} {
+		_, err := NewPlan(host(2), c.o)
+		if err == nil || err.Error() != c.want || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v: %v, want %q", c.o, err, c.want)
+		}
+	}
+}
+
+func TestHashTellsPlansApart(t *testing.T) {
+	a, _ := NewPlan(host(2), Options{Seed: 1})
+	b, _ := NewPlan(host(2), Options{Seed: 1})
+	c, _ := NewPlan(host(2), Options{Seed: 2})
+	if a.Hash() != b.Hash() || a.Hash() == c.Hash() {
+		t.Errorf("hashes %s %s %s", a.Hash(), b.Hash(), c.Hash())
+	}
+}
