@@ -31,6 +31,8 @@ type CacheLevel struct {
 	Level     int    `json:"level"`
 	SizeBytes Figure `json:"size_bytes"`
 	LineBytes int    `json:"line_bytes,omitempty"`
+	// Ways is the associativity, 0 where unknown.
+	Ways int `json:"ways,omitempty"`
 	// SharedBy is how many cores or SMs share one instance.
 	SharedBy int `json:"shared_by"`
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"bench/datasets"
+	"bench/predict/ceilings"
 )
 
 // Predictor predicts workloads on one device at one tier. It is safe for
@@ -22,6 +23,8 @@ type Predictor struct {
 	tier datasets.Tier
 	// values holds each model's parameters, by Model.Name.
 	values map[string][]float64
+	// ceilings is the model of the ceilings tier, or nil.
+	ceilings *ceilings.Model
 	// unavailable says why the tier predicts nothing on this device, or "".
 	unavailable string
 }
@@ -39,7 +42,9 @@ func New(dev datasets.Device, tier datasets.Tier) *Predictor {
 	case datasets.TierCeilings:
 		if len(dev.Ceilings) == 0 {
 			p.unavailable = "no measured ceilings of " + dev.ID + " in this run"
+			break
 		}
+		p.ceilings = ceilings.New(dev)
 	case datasets.TierCalibrated:
 		if c == nil || c.Device != dev.ID {
 			p.unavailable = "no calibration of " + dev.ID
@@ -62,6 +67,12 @@ func New(dev datasets.Device, tier datasets.Tier) *Predictor {
 	return p
 }
 
+// CeilingsOf picks the measured peaks out of a run's rows on one device, for
+// Device.Ceilings.
+func CeilingsOf(rows []datasets.Row, deviceID string) []datasets.Ceiling {
+	return ceilings.Of(rows, deviceID)
+}
+
 // Predict never fails: a workload that the tier cannot predict comes back with
 // NotPredicted saying why.
 func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
@@ -73,7 +84,7 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 	case datasets.TierDatasheet:
 		out = roofline(&p.dev, w)
 	case datasets.TierCeilings:
-		out = ceilings(&p.dev, w)
+		out = p.ceilings.Predict(w)
 	default:
 		m := modelOf(w)
 		if m == nil {

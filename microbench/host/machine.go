@@ -165,13 +165,14 @@ func caches(root string, cpus []int) []datasets.CacheLevel {
 			continue
 		}
 		line, _ := strconv.Atoi(readText(filepath.Join(dir, "coherency_line_size")))
+		ways, _ := strconv.Atoi(readText(filepath.Join(dir, "ways_of_associativity")))
 		shared := 0
 		for _, c := range parseCPUList(readText(filepath.Join(dir, "shared_cpu_list"))) {
 			if used[c] {
 				shared++
 			}
 		}
-		levels = append(levels, datasets.CacheLevel{Level: level, LineBytes: line, SharedBy: max(shared, 1),
+		levels = append(levels, datasets.CacheLevel{Level: level, LineBytes: line, Ways: ways, SharedBy: max(shared, 1),
 			SizeBytes: datasets.Figure{Value: float64(size), Origin: datasets.Datasheet, Source: "CPUID through " + strings.TrimPrefix(dir, root)}})
 	}
 	return levels

@@ -1,0 +1,173 @@
+// Package ceilings is the ceilings tier: the roofline with the device's own
+// measured peaks in place of the published ones. A ceiling is a case of the
+// same run that measures one resource alone (a stream through one level of the
+// memory hierarchy, a register-resident arithmetic peak, an empty launch, an
+// all-reduce that is nothing but latency). Nothing is fitted to the cases that
+// are predicted, and a case never enters its own prediction.
+package ceilings
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"bench/datasets"
+)
+
+// Of picks from a run's rows on one device those that are ceilings. Rows that
+// failed or were not measured are left out.
+func Of(rows []datasets.Row, deviceID string) []datasets.Ceiling {
+	var out []datasets.Ceiling
+	for i := range rows {
+		r := &rows[i]
+		if r.DeviceID != deviceID || !r.Measurement.Usable() || r.Measurement.Source == datasets.SourceImported {
+			continue
+		}
+		if isCeiling(r.Workload) {
+			out = append(out, datasets.Ceiling{Workload: r.Workload, Key: r.Workload.Key(), Seconds: r.Measurement.TimeS})
+		}
+	}
+	return out
+}
+
+func isCeiling(w datasets.Workload) bool {
+	switch w.Suite() {
+	case datasets.SuiteHBM, datasets.SuiteAllReduce:
+		return true
+	case datasets.SuiteGEMM:
+		return w.Op() == "peak"
+	}
+	return false
+}
+
+// Model predicts from one device's ceilings. It is safe for concurrent use.
+type Model struct {
+	dev datasets.Device
+	// streams are the measured points of each operation and number of workers,
+	// by growing working set.
+	streams map[streamID][]point
+	peaks   map[peakID]float64 // FLOP/s
+	reduces map[reduceID][]point
+	// lastBytes is the last-level cache that this guest holds, as seen without
+	// the operation of the id.
+	lastBytes map[streamID]float64
+	// read and write are seconds a byte in each level, by number of workers.
+	read, write map[int][maxLevels]float64
+	// widest is the largest number of workers that the ceilings cover.
+	widest int
+}
+
+type streamID struct {
+	op    string
+	ranks int
+}
+
+type peakID struct {
+	dtype datasets.DType
+	ranks int
+}
+
+type reduceID struct {
+	kind, algorithm string
+	dtype           datasets.DType
+	ranks           int
+	inPlace         bool
+}
+
+// point is one measured ceiling: a size in bytes and its time in seconds.
+type point struct {
+	bytes   int64
+	seconds float64
+	key     string
+	// private is the cumulative hits of a stream in the levels before the last.
+	private [maxLevels]float64
+}
+
+// New sorts a device's ceilings for use.
+func New(dev datasets.Device) *Model {
+	m := &Model{dev: dev, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID][]point{},
+		lastBytes: map[streamID]float64{}, read: map[int][maxLevels]float64{}, write: map[int][maxLevels]float64{}}
+	for _, c := range dev.Ceilings {
+		m.widest = max(m.widest, c.Workload.Workers())
+		switch w := c.Workload.(type) {
+		case datasets.Stream:
+			id := streamID{w.Kernel, w.Ranks}
+			m.streams[id] = append(m.streams[id], point{w.SizeBytes, c.Seconds, c.Key, m.private(float64(w.SizeBytes), w.Ranks)})
+		case datasets.GEMM:
+			id := peakID{w.Type, w.Ranks}
+			m.peaks[id] = max(m.peaks[id], w.FLOPs()/c.Seconds)
+		case datasets.Collective:
+			id := reduceID{w.Kind, w.Algorithm, w.Type, w.Ranks, w.InPlace}
+			m.reduces[id] = append(m.reduces[id], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
+		}
+	}
+	for _, ps := range m.streams {
+		sort.Slice(ps, func(i, j int) bool { return ps[i].bytes < ps[j].bytes })
+	}
+	for _, ps := range m.reduces {
+		sort.Slice(ps, func(i, j int) bool { return ps[i].bytes < ps[j].bytes })
+	}
+	for id := range m.streams {
+		all := streamID{"", id.ranks}
+		if m.lastBytes[all] == 0 {
+			m.lastBytes[all] = m.lastCapacity(id.ranks, "", "")
+		}
+		m.lastBytes[id] = m.lastCapacity(id.ranks, id.op, "")
+	}
+	for id := range m.streams {
+		last := m.lastBytes[streamID{"", id.ranks}]
+		switch id.op {
+		case "read":
+			m.read[id.ranks] = m.costs("read", id.ranks, last, "")
+		case "write":
+			m.write[id.ranks] = m.costs("write", id.ranks, last, "")
+		}
+	}
+	return m
+}
+
+// Predict says how long the workload should take if nothing but the measured
+// ceilings limited it. What cannot be predicted comes back with the reason.
+func (m *Model) Predict(w datasets.Workload) datasets.Prediction {
+	switch w := w.(type) {
+	case datasets.Stream:
+		return m.stream(w)
+	case datasets.GEMM:
+		return m.gemm(w)
+	case datasets.Collective:
+		return m.collective(w)
+	case datasets.Attention:
+		return m.attention(w)
+	case datasets.DecodeLayer:
+		return m.decode(w)
+	case datasets.MoELayer:
+		return m.moe(w)
+	}
+	return missing("no ceilings model of %s/%s", w.Suite(), w.Op())
+}
+
+func missing(format string, args ...any) datasets.Prediction {
+	return datasets.Prediction{NotPredicted: fmt.Sprintf(format, args...)}
+}
+
+// joined builds a prediction whose time is the sum of its terms, named by the
+// longest of them.
+func joined(rule string, seconds float64, terms ...datasets.Term) datasets.Prediction {
+	p := datasets.Prediction{Rule: rule, Seconds: seconds, Terms: slices.DeleteFunc(terms, func(t datasets.Term) bool { return t.Seconds <= 0 })}
+	longest := 0.0
+	for _, t := range p.Terms {
+		if t.Seconds > longest {
+			longest, p.Binds = t.Seconds, t.Name
+		}
+	}
+	return p
+}
+
+// launch is the time to start and join an empty piece of work on all workers,
+// and 0 where the run did not measure it.
+func (m *Model) launch(ranks int) float64 {
+	if ps := m.streams[streamID{"launch", ranks}]; len(ps) > 0 {
+		return ps[0].seconds
+	}
+	return 0
+}

@@ -1,0 +1,276 @@
+package ceilings
+
+import (
+	"math"
+	"slices"
+
+	"bench/datasets"
+)
+
+// maxLevels is three levels of cache and the memory behind them.
+const maxLevels = 4
+
+var levelNames = [maxLevels]string{"l1", "l2", "l3", "memory"}
+
+// shares says which part of a cyclic pass over sizeBytes is served by each
+// level, for so many workers that each own an equal part of the working set.
+//
+// The shared last level keeps lastBytes/size of a pass that does not fit: an
+// adaptive policy protects a part of a cyclic working set (Qureshi et al.,
+// "Adaptive Insertion Policies", ISCA 2007, section 4).
+func (m *Model) shares(sizeBytes float64, ranks int, lastBytes float64) [maxLevels]float64 {
+	return m.withLast(m.private(sizeBytes, ranks), sizeBytes, ranks, lastBytes)
+}
+
+// private gives the cumulative hits of the levels before the last.
+func (m *Model) private(sizeBytes float64, ranks int) [maxLevels]float64 {
+	var h [maxLevels]float64
+	last := m.dev.LastLevel().Level
+	for i := range maxLevels - 1 {
+		if c := m.dev.Cache(i + 1); c.SizeBytes.Value > 0 && c.Level != last {
+			h[i] = privateHits(c, sizeBytes/instances(c, ranks))
+		}
+	}
+	return h
+}
+
+// instances is how many of a cache so many workers use.
+func instances(c datasets.CacheLevel, ranks int) float64 {
+	return math.Ceil(float64(ranks) / float64(max(c.SharedBy, 1)))
+}
+
+func (m *Model) withLast(h [maxLevels]float64, sizeBytes float64, ranks int, lastBytes float64) (s [maxLevels]float64) {
+	if c := m.dev.LastLevel(); c.Level > 0 {
+		h[c.Level-1] = min(1, lastBytes*instances(c, ranks)/sizeBytes)
+	}
+	nearer := 0.0
+	for i := range maxLevels - 1 {
+		s[i] = max(h[i]-nearer, 0)
+		nearer += s[i]
+	}
+	s[maxLevels-1] = 1 - nearer
+	return s
+}
+
+const pageBytes = 4096
+
+// privateHits is the share of hits of a cyclic pass over size bytes in a
+// private cache. A way larger than a page makes the cache one of several
+// colours, each a page wide and as many pages deep as there are ways, and
+// physical memory comes in pages of random colour, so that the pages of a
+// colour are Poisson distributed and some colours overflow before the cache is
+// full (Kessler and Hill, "Page Placement Algorithms for Large Real-Indexed
+// Caches", ACM TOCS 10(4), 1992, section 3). Under a hypervisor that is so even
+// where the guest has huge pages.
+func privateHits(c datasets.CacheLevel, size float64) float64 {
+	capacity := c.SizeBytes.Value
+	colours := capacity / float64(max(c.Ways, 1)) / pageBytes
+	if c.Ways == 0 || colours <= 1 {
+		return colourHits(capacity, size)
+	}
+	mean, ways := size/pageBytes/colours, float64(c.Ways)
+	// Of all pages, the share that lie in a colour of n is n·P(n)/mean, which is
+	// P(n−1) of the same Poisson distribution.
+	hits, p := 0.0, math.Exp(-mean)
+	for n := 1.0; n < 20*mean+50; n++ {
+		hits += p * colourHits(ways, n)
+		p *= mean / n
+	}
+	return hits
+}
+
+// colourHits is the share of hits of a cyclic pass over size in a set of the
+// given capacity, whose pseudo-LRU replacement is taken as random. A line comes
+// round again after (1−h)·size was replaced, and each replacement spares it
+// with probability 1 − 1/capacity, so h = exp(−(1−h)·size/capacity): the
+// characteristic time of Che, Tung and Wang (IEEE JSAC 20(7), 2002) as Martina,
+// Garetto and Leonardi (INFOCOM 2014, section III) apply it to random
+// replacement.
+func colourHits(capacity, size float64) float64 {
+	if size <= capacity {
+		return 1
+	}
+	h := 0.0
+	for range 60 {
+		next := math.Exp(-(1 - h) * size / capacity)
+		if next-h < 1e-6 {
+			break
+		}
+		h = next
+	}
+	return h
+}
+
+// pure is the share above which a measured point counts as one level's own.
+const pure = 0.9
+
+// costs gives the measured seconds a byte (for latency: a load) of an
+// operation in each level: the median over the points that lie in that level
+// alone, and for memory over those that lie mostly there, less what the caches
+// serve of them. The point called except is left out, so that no case predicts
+// itself. A level without points is 0.
+func (m *Model) costs(op string, ranks int, lastBytes float64, except string) [maxLevels]float64 {
+	var c [maxLevels]float64
+	points := m.streams[streamID{op, ranks}]
+	for l := range c {
+		var in []float64
+		for _, p := range points {
+			if p.key == except {
+				continue
+			}
+			s := m.withLast(p.private, float64(p.bytes), ranks, lastBytes)
+			perByte := p.seconds / float64(p.bytes)
+			if op == "latency" {
+				perByte = p.seconds
+			}
+			if s[l] >= pure {
+				in = append(in, perByte)
+			} else if l == maxLevels-1 && s[l] >= 0.5 {
+				in = append(in, max(0, perByte-s[0]*c[0]-s[1]*c[1]-s[2]*c[2])/s[l])
+			}
+		}
+		c[l] = median(in)
+	}
+	return c
+}
+
+// median of the values, which it sorts; 0 where there are none.
+func median(v []float64) float64 {
+	n := len(v)
+	if n == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// lastCapacity is how much of the shared last-level cache the passes of so
+// many workers really get, in bytes: other guests of the machine use it too,
+// and a pass holds the more the faster it comes round. Of the sizes from a
+// tenth of the nominal one to all of it, it is the one under which the passes
+// agree best with the costs of their own levels. The operation called but has
+// no say, unless it is the latency probe: a chain of single loads comes round
+// too slowly for other operations to tell its share, so that its other sizes
+// do, without the point called except.
+func (m *Model) lastCapacity(ranks int, but, except string) float64 {
+	nominal := m.dev.LastLevel().SizeBytes.Value
+	best, bestLoss := nominal, math.Inf(1)
+	for f := 1.0; f >= 0.1; f *= 0.93 {
+		var errs []float64
+		for id, points := range m.streams {
+			if id.ranks != ranks || id.op == "launch" || (id.op == "latency") != (but == "latency") || id.op == but && but != "latency" {
+				continue
+			}
+			c := m.costs(id.op, ranks, f*nominal, except)
+			for _, p := range points {
+				s := m.withLast(p.private, float64(p.bytes), ranks, f*nominal)
+				if s[0]+s[1] > 0.2 || p.key == except {
+					continue
+				}
+				t := s[0]*c[0] + s[1]*c[1] + s[2]*c[2] + s[3]*c[3]
+				if id.op != "latency" {
+					t *= float64(p.bytes)
+				}
+				if t > 0 {
+					errs = append(errs, math.Abs(math.Log(t/p.seconds)))
+				}
+			}
+		}
+		// Of many passes, the worst quarter is left to noise.
+		slices.Sort(errs)
+		sum, n := 0.0, len(errs)
+		if but != "latency" {
+			n -= n / 4
+		}
+		for _, e := range errs[:n] {
+			sum += e
+		}
+		if n > 0 && sum/float64(n) < bestLoss {
+			best, bestLoss = f*nominal, sum/float64(n)
+		}
+	}
+	return best
+}
+
+// pass is the time, level by level, to move bytes of a cyclic working set at
+// the given costs. ok is false where a level that matters was not measured.
+func pass(bytes float64, shares, costs [maxLevels]float64) (t [maxLevels]float64, ok bool) {
+	for l := range shares {
+		if shares[l] < 1e-3 {
+			continue
+		}
+		if costs[l] == 0 {
+			return t, false
+		}
+		t[l] = bytes * shares[l] * costs[l]
+	}
+	return t, true
+}
+
+func levelTerms(t [maxLevels]float64) (total float64, terms []datasets.Term) {
+	for l := range t {
+		total += t[l]
+		terms = append(terms, datasets.Term{Name: levelNames[l], Seconds: t[l]})
+	}
+	return total, terms
+}
+
+// stream predicts an elementary pass (read, write, write_nt) and the latency
+// probe from other sizes of the same probe, and a composite one (copy, scale,
+// triad) from the elementary ones. A core loads and stores to its first level
+// in the same cycle, and a non-temporal store does not hold up a load, so those
+// overlap; further out, loads and stores take turns.
+func (m *Model) stream(w datasets.Stream) datasets.Prediction {
+	if w.Kernel == "launch" {
+		return missing("an empty launch is itself the ceiling")
+	}
+	key, last := w.Key(), m.lastBytes[streamID{w.Kernel, w.Ranks}]
+	if last == 0 {
+		last = m.lastBytes[streamID{"", w.Ranks}]
+	}
+	if w.Kernel == "latency" {
+		last = m.lastCapacity(w.Ranks, "latency", key)
+	}
+	shares := m.shares(float64(w.SizeBytes), w.Ranks, last)
+	switch w.Kernel {
+	case "latency", "read", "write", "write_nt":
+		bytes := w.Bytes()
+		if w.Kernel == "latency" {
+			bytes = 1
+		}
+		t, ok := pass(bytes, shares, m.costs(w.Kernel, w.Ranks, last, key))
+		if !ok {
+			return missing("no other %s case of %d workers in the same level of memory", w.Kernel, w.Ranks)
+		}
+		total, terms := levelTerms(t)
+		return joined("sum", total, terms...)
+	}
+	nt := w.Kernel == "copy_nt" || w.Kernel == "triad_nt"
+	store := "write"
+	if nt {
+		store = "write_nt"
+	}
+	reads, writes := w.Arrays()
+	if writes == 0 {
+		return missing("no ceilings model of hbm/%s", w.Kernel)
+	}
+	perArray := w.Bytes() / float64(reads+writes)
+	r, okR := pass(perArray*float64(reads), shares, m.costs("read", w.Ranks, last, key))
+	s, okS := pass(perArray*float64(writes), shares, m.costs(store, w.Ranks, last, key))
+	if !okR || !okS {
+		return missing("no read and %s cases of %d workers in the same level of memory", store, w.Ranks)
+	}
+	if nt {
+		loads, _ := levelTerms(r)
+		stores, _ := levelTerms(s)
+		return joined("max", max(loads, stores), datasets.Term{Name: "loads", Seconds: loads},
+			datasets.Term{Name: "non_temporal_stores", Seconds: stores})
+	}
+	var t [maxLevels]float64
+	for l := range t {
+		t[l] = r[l] + s[l]
+	}
+	t[0] = max(r[0], s[0])
+	total, terms := levelTerms(t)
+	return joined("sum", total, terms...)
+}
