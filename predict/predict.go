@@ -3,10 +3,9 @@
 // clock, no randomness without a seed.
 //
 // Predictor is the one door. The datasheet tier is the roofline (roofline.go);
-// the ceilings tier puts the device's own measured peaks in its place
-// (ceilings.go and the files of the host's suites); the calibrated and
-// transferred tiers use a model of the kernel with a few fitted physical
-// parameters, one file a model.
+// the ceilings tier puts the device's own measured peaks in its place (package
+// ceilings, one file a suite); the calibrated and transferred tiers use a model
+// of the kernel with a few fitted physical parameters, one file a model.
 package predict
 
 import (

@@ -68,14 +68,16 @@ func (d *Devices) find(run *datasets.Run, id string) (datasets.Device, bool) {
 	recorded := run.Device(id)
 	if d.Lookup != nil {
 		if dev, ok := d.Lookup(id); ok {
-			if recorded != nil {
-				dev.Ceilings = recorded.Ceilings
-			}
+			dev.Ceilings = predict.CeilingsOf(run.Rows, id)
 			return dev, true
 		}
 	}
-	if recorded != nil && (len(recorded.PeakFLOPs) > 0 || recorded.MemoryBandwidth.Value > 0 || len(recorded.Ceilings) > 0) {
-		return *recorded, true
+	if recorded != nil {
+		dev := *recorded
+		dev.Ceilings = predict.CeilingsOf(run.Rows, id)
+		if len(dev.PeakFLOPs) > 0 || dev.MemoryBandwidth.Value > 0 || len(dev.Ceilings) > 0 {
+			return dev, true
+		}
 	}
 	return datasets.Device{}, false
 }
@@ -128,9 +130,7 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 	dev, ok := d.find(run, id)
 	if d.Override != nil && id == override {
 		dev, ok = *d.Override, true
-		if recorded := run.Device(id); recorded != nil && len(dev.Ceilings) == 0 {
-			dev.Ceilings = recorded.Ceilings
-		}
+		dev.Ceilings = predict.CeilingsOf(run.Rows, id)
 	}
 	if !ok {
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
