@@ -18,6 +18,7 @@ type columns struct {
 	Launch          string  `parquet:"launch,optional,dict"`
 	InPlace         bool    `parquet:"in_place,optional"`
 	Model           string  `parquet:"model,optional,dict"`
+	Parameters      int64   `parquet:"parameters,optional"`
 	KVDType         string  `parquet:"kv_dtype,optional,dict"`
 	Batch           int64   `parquet:"batch_tokens,optional"`
 	QueryTokens     int64   `parquet:"query_tokens,optional"`
@@ -66,6 +67,9 @@ func (c *columns) workload(suite Suite, op string, t DType, ranks int) (Workload
 				Hidden: c.Hidden, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, FFWidth: c.Intermediate,
 				Gated: c.Gated, Experts: c.Experts, TopK: c.TopK, TP: int(c.TP), Ranks: ranks,
 				Cache: Cache(c.Cache), Launch: c.Launch}, nil
+		case "model":
+			return ModelPass{Model: c.Model, Type: t, Format: c.Format, WeightBytes: c.SizeBytes,
+				Parameters: c.Parameters, QueryTokens: c.QueryTokens, ContextTokens: c.ContextTokens, Ranks: ranks}, nil
 		}
 	}
 	return nil, fmt.Errorf("no workload of suite %q has operation %q", suite, op)

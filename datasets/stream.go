@@ -6,7 +6,7 @@ import "fmt"
 //
 // The operations are those of STREAM (McCalpin, "Memory Bandwidth and Machine
 // Balance", 1995) and their like: read, write, write_nt (non-temporal stores),
-// copy, copy_nt, scale, triad, triad_nt; latency (a dependent-load chain
+// copy, copy_nt, scale, triad, triad_nt, dot; latency (a dependent-load chain
 // through the working set, a row per load); launch (an empty piece of work on
 // all workers: the cost of starting and joining it); copy_engine,
 // host_to_device, device_to_host and peer on a GPU; and the row-wise operators
@@ -32,6 +32,7 @@ var streamArrays = map[string]struct{ reads, writes, flopsPerElement float64 }{
 	"scale":          {1, 1, 1},
 	"triad":          {2, 1, 2},
 	"triad_nt":       {2, 1, 2},
+	"dot":            {2, 0, 2},
 	"copy_engine":    {1, 1, 0},
 	"host_to_device": {1, 0, 0},
 	"device_to_host": {1, 0, 0},

@@ -35,7 +35,7 @@ const (
 
 // Workload is what is to be done, and knows its own arithmetic. Its dynamic
 // type is one of the value types of this package: Stream, GEMM, Collective,
-// Attention, DecodeLayer, MoELayer. It says nothing of how or how fast.
+// Attention, DecodeLayer, MoELayer, ModelPass. It says nothing of how or how fast.
 type Workload interface {
 	Suite() Suite
 	// Op is the operation within the suite, such as "triad" or "all_reduce".

@@ -79,6 +79,10 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 	if p.unavailable != "" {
 		return out
 	}
+	if _, whole := w.(datasets.ModelPass); whole {
+		out.NotPredicted = "a pass of a whole model of which only the size is known"
+		return out
+	}
 	switch p.tier {
 	case datasets.TierDatasheet:
 		out = roofline(&p.dev, w)

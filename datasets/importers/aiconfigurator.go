@@ -175,7 +175,7 @@ func aiAttention(r *record) datasets.Workload {
 	default:
 		r.fail("op_name", "names an operation that is not modelled", op)
 	}
-	if r.t.has("window_size") {
+	if c := r.t.columns["window_size"]; c != nil && (c.null == nil || !c.null[r.i]) {
 		if n := r.number("window_size"); n != 0 {
 			r.fail("window_size", "asks for a sliding window, which is not modelled", n)
 		}

@@ -39,7 +39,7 @@ type format struct {
 
 // formats lists every format, in the order of help texts.
 var formats = []format{
-	aiconfigurator, vidur, llmcompass,
+	aiconfigurator, vidur, llmcompass, ncclTests, nvbandwidth, babelStream, llamaBench,
 }
 
 // Formats returns each format's name and one line about it, as pairs.

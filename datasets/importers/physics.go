@@ -30,16 +30,32 @@ type excess struct {
 // peaks holds rows against their device's datasheet as they come.
 type peaks struct {
 	byLimit map[limit]*excess
-	last    limit
-	lastE   *excess
 }
 
-// see holds one row against the peaks that its device is known to have.
+// see holds one row against the peaks that its device is known to have, and
+// flags it where it beats one.
 func (p *peaks) see(d *datasets.Device, row *datasets.Row) {
 	w, t := row.Workload, row.Measurement.TimeS
+	if _, whole := w.(datasets.ModelPass); whole {
+		return // what a pass of an unknown model must move is not known
+	}
 	format, cache := formatOf(w)
 	if peak := d.PeakFLOPs[w.DType()].Value; peak > 0 && computesInType(format) {
 		p.hold(d, row, "compute", w.FLOPs()/float64(max(w.Workers(), 1))/peak/t)
+	}
+	if s, ok := w.(datasets.Stream); ok {
+		switch s.Kernel {
+		case "host_to_device", "device_to_host":
+			if bw := d.PCIeBandwidth.Value; bw > 0 {
+				p.hold(d, row, "host link", s.Bytes()/bw/t)
+			}
+			return
+		case "peer":
+			if bw := d.LinkBandwidth.Value; bw > 0 {
+				p.hold(d, row, "link", s.WireBytes()/bw/t)
+			}
+			return
+		}
 	}
 	if bw := d.MemoryBandwidth.Value; bw > 0 && storesInType(format) {
 		// Operands that are used again may stay in the last-level cache.
@@ -74,6 +90,10 @@ func (p *peaks) hold(d *datasets.Device, row *datasets.Row, bound string, ratio 
 	e.rows++
 	if ratio > tolerance {
 		e.beaten++
+		if row.Measurement.Verdict == datasets.OK {
+			row.Measurement.Verdict = datasets.Flagged
+		}
+		row.Measurement.Flags = []string{datasets.FlagImplausible}
 	}
 	if ratio > e.ratio {
 		e.ratio, e.worst = ratio, row.Measurement.Origin

@@ -43,6 +43,9 @@ func parquetTable(data []byte) (t *table, err error) {
 	}()
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
 		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/")) {
+		return nil, errors.New("a Git LFS pointer and not the file itself: fetch it with git lfs pull")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not a whole Parquet file (%w)", err)
 	}

@@ -1,0 +1,264 @@
+package importers
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"bench/datasets"
+)
+
+// gemmRow is a row of aiconfigurator's gemm table.
+type gemmRow struct {
+	Framework string  `parquet:"framework"`
+	Version   string  `parquet:"version"`
+	Device    string  `parquet:"device"`
+	OpName    string  `parquet:"op_name"`
+	Source    string  `parquet:"kernel_source"`
+	DType     string  `parquet:"gemm_dtype"`
+	M         int64   `parquet:"m"`
+	N         int64   `parquet:"n"`
+	K         int64   `parquet:"k"`
+	Latency   float64 `parquet:"latency"`
+}
+
+func gemmOf(dtype string, m int64, ms float64) gemmRow {
+	return gemmRow{"VLLM", "0.14.0", "NVIDIA A100-SXM4-80GB", "gemm", "vllm_default", dtype, m, 4096, 4096, ms}
+}
+
+// parquetOf writes rows as a Parquet file in memory.
+func parquetOf[T any](t testing.TB, rows []T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[T](&b, parquet.Compression(&parquet.Zstd))
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// 0.5 ms are 5e-4 s; each form of weights keeps its name; times that are no
+// times and unknown types are refused, each by its number.
+func TestAIConfiguratorGEMM(t *testing.T) {
+	data := parquetOf(t, []gemmRow{
+		gemmOf("bfloat16", 1, 0.5), gemmOf("float16", 2, 0.5), gemmOf("fp8", 3, 0.5), gemmOf("fp8_block", 4, 0.5),
+		gemmOf("int4_wo", 5, 0.5), gemmOf("bfloat16", 6, 0), gemmOf("bfloat16", 7, -1), gemmOf("bfloat16", 8, math.NaN()),
+		gemmOf("bfloat16", 9, math.Inf(1)), gemmOf("e2m1", 10, 0.5), gemmOf("bfloat16", 0, 0.5), gemmOf("bfloat16", 1<<50, 0.5),
+	})
+	b, err := readData(aiconfigurator, "gemm_perf.parquet", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{"bf16 m=1", "fp16 m=2", "fp8 m=3", "fp8 m=4", "bf16 m=5"}
+	formats := []string{"", "", " format=fp8_dynamic", " format=fp8_block", " format=int4_wo"}
+	if len(b.rows) != len(keys) || b.refused != 7 {
+		t.Fatalf("%d rows and %d refused, want %d and 7: %v", len(b.rows), b.refused, len(keys), b.byReason)
+	}
+	for i, r := range b.rows {
+		if want := "gemm/matmul " + keys[i] + " n=4096 k=4096 ranks=1 cache=hot" + formats[i]; r.Workload.Key() != want || r.Measurement.TimeS != 5e-4 {
+			t.Errorf("row %d: %s in %g s, want %s in 5e-4 s", i, r.Workload.Key(), r.Measurement.TimeS, want)
+		}
+	}
+	for i, want := range []int64{6, 7, 8, 9, 10, 11, 12} {
+		if got := b.refusals[i].Record; got != want {
+			t.Errorf("refusal %d is of record %d, want %d", i, got, want)
+		}
+	}
+}
+
+// attentionRow is a row of the attention tables, with a sliding window.
+type attentionRow struct {
+	Framework string  `parquet:"framework"`
+	Version   string  `parquet:"version"`
+	Device    string  `parquet:"device"`
+	OpName    string  `parquet:"op_name"`
+	Source    string  `parquet:"kernel_source"`
+	Batch     int32   `parquet:"batch_size"`
+	ISL       int32   `parquet:"isl"`
+	Heads     int32   `parquet:"num_heads"`
+	KVHeads   int32   `parquet:"num_key_value_heads"`
+	HeadDim   int32   `parquet:"head_dim"`
+	Beam      int32   `parquet:"beam_width"`
+	DType     string  `parquet:"attn_dtype"`
+	KVType    string  `parquet:"kv_cache_dtype"`
+	Step      int32   `parquet:"step"`
+	Window    *int32  `parquet:"window_size,optional"`
+	Latency   float32 `parquet:"latency"`
+}
+
+// A decode step after 31 tokens reads 32. A prompt of 100 after 28 cached
+// tokens attends to 128. Windows and beams are refused; a null is no window.
+func TestAIConfiguratorAttention(t *testing.T) {
+	zero, window := int32(0), int32(4096)
+	base := attentionRow{"VLLM", "0.14.0", "NVIDIA H20", "generation_attention", "fa", 8, 1, 32, 8, 128, 1, "bfloat16", "fp8", 31, &zero, 0.25}
+	prompt, sliding, beam, null, odd, op := base, base, base, base, base, base
+	prompt.OpName, prompt.ISL, prompt.Step = "context_attention", 100, 28
+	sliding.Window, beam.Beam, null.Window, odd.ISL, op.OpName = &window, 4, nil, 2, "mla_context"
+	b, err := readData(aiconfigurator, "x.parquet", parquetOf(t, []attentionRow{base, prompt, sliding, beam, null, odd, op}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"decode/attention bf16 kv=fp8 batch=8 query=1 context=32 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
+		"prefill/attention bf16 kv=fp8 batch=8 query=100 context=128 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
+		"decode/attention bf16 kv=fp8 batch=8 query=1 context=32 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
+	}
+	if len(b.rows) != len(want) || b.refused != 4 {
+		t.Fatalf("%d rows, %d refused: %v", len(b.rows), b.refused, b.byReason)
+	}
+	for i, r := range b.rows {
+		if r.Workload.Key() != want[i] || r.Measurement.TimeS != 0.25e-3 || r.DeviceID != "nvidia-h20" {
+			t.Errorf("row %d: %s in %g s on %s", i, r.Workload.Key(), r.Measurement.TimeS, r.DeviceID)
+		}
+	}
+}
+
+// Every file that is not what it should be is one error that names it.
+func TestUnreadable(t *testing.T) {
+	gemm := parquetOf(t, []gemmRow{gemmOf("bfloat16", 1, 0.5)})
+	noLatency := parquetOf(t, []struct {
+		Device string `parquet:"device"`
+		OpName string `parquet:"op_name"`
+		DType  string `parquet:"gemm_dtype"`
+		M      int64  `parquet:"m"`
+	}{{"x", "gemm", "bfloat16", 1}})
+	foreign := parquetOf(t, []struct{ A int64 }{{1}})
+	for name, c := range map[string]struct {
+		format format
+		file   string
+		data   []byte
+		says   string
+	}{
+		"empty":               {aiconfigurator, "a.parquet", nil, "empty"},
+		"truncated":           {aiconfigurator, "a.parquet", gemm[:len(gemm)-20], "not a whole Parquet file"},
+		"no footer":           {aiconfigurator, "a.parquet", gemm[:40], "not a whole Parquet file"},
+		"LFS pointer":         {aiconfigurator, "a.parquet", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), "git lfs pull"},
+		"missing column":      {aiconfigurator, "a.parquet", noLatency, "no column"},
+		"foreign table":       {aiconfigurator, "a.parquet", foreign, "no column op_name"},
+		"CSV without columns": {vidur, "network/a100/x.csv", []byte("a,b\n1,2\n"), "no column collective"},
+		"CSV cut in a quote":  {vidur, "network/a100/x.csv", []byte("collective,size\n\"all"), "comma-separated"},
+		"CSV of two widths":   {vidur, "network/a100/x.csv", []byte("collective,num_workers,size,devices_per_node\n1,2\n"), "comma-separated"},
+		"LLMCompass name":     {llmcompass, "results.csv", []byte("1, 2\n"), "must be OPERATOR_DEVICE.csv"},
+		"NCCL without rows":   {ncclTests, "all_reduce.txt", []byte("Hello\n"), "no nccl-tests result"},
+		"NCCL JSON cut":       {ncclTests, "a.json", []byte(`{"version":3,"results":[{"size":4`), "damaged JSON"},
+		"NCCL JSON foreign":   {ncclTests, "a.json", []byte(`{"a":1}`), "no results"},
+		"nvbandwidth foreign": {nvbandwidth, "a.json", []byte(`{"a":1}`), "no testcases"},
+		"nvbandwidth nothing": {nvbandwidth, "a.txt", []byte("Device 0: X\n"), "no nvbandwidth result"},
+		"BabelStream nothing": {babelStream, "a.txt", []byte("BabelStream\n"), "no table of BabelStream"},
+		"llama nothing":       {llamaBench, "a.md", []byte("# Notes\n"), "neither JSON"},
+		"llama CSV columns":   {llamaBench, "a.csv", []byte("build_commit,a\n1,2\n"), "no column"},
+		"llama JSON cut":      {llamaBench, "a.json", []byte(`[{"n_prompt":1}`), "damaged JSON"},
+	} {
+		b, err := readData(c.format, c.file, c.data)
+		if err == nil {
+			t.Errorf("%s: %d rows and no error", name, len(b.rows))
+			continue
+		}
+		if !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.file) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q does not say %q of %q in one line", name, err, c.says, c.file)
+		}
+	}
+}
+
+// Text where numbers belong costs the row and is named; numbers where text
+// belongs likewise.
+func TestWrongTypes(t *testing.T) {
+	data := parquetOf(t, []struct {
+		Framework string `parquet:"framework"`
+		Version   int64  `parquet:"version"`
+		Device    string `parquet:"device"`
+		OpName    string `parquet:"op_name"`
+		Source    string `parquet:"kernel_source"`
+		DType     string `parquet:"gemm_dtype"`
+		M         string `parquet:"m"`
+		N         int64  `parquet:"n"`
+		K         int64  `parquet:"k"`
+		Latency   string `parquet:"latency"`
+	}{{"VLLM", 1, "x", "gemm", "s", "fp8", "many", 1, 1, "0.5"}})
+	b, err := readData(aiconfigurator, "a.parquet", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.rows) != 0 || b.refused != 1 || b.refusals[0].Reason != "column m is no number: many" {
+		t.Errorf("%d rows, refusals %v", len(b.rows), b.refusals)
+	}
+}
+
+// The trap of nccl_perf: an all-reduce whose elements are taken for bytes, or
+// whose microseconds for milliseconds, is either twice too fast for the links
+// or nothing to see; here 2 GiB among 8 A100 in 4 ms is 470 GB/s each way.
+func TestWrongUnitsAreLoud(t *testing.T) {
+	text := "collective,num_workers,size,devices_per_node,time_stats.all_reduce.median\n" +
+		"all_reduce,8,2147483648,8,8\nall_reduce,8,1073741824,8,8\n"
+	dir := filepath.Join(t.TempDir(), "network", "a100_dgx")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.csv"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run, report, err := Import("vidur", []string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 1.75 × 2 GiB / 8 ms = 469.8 GB/s over 300.
+	if len(report.Warnings) != 1 || !strings.HasPrefix(report.Warnings[0],
+		"1 of 2 allreduce/all_reduce fp16 rows beat the link peak of a100-sxm-80, the worst by 1.57 times") {
+		t.Errorf("warnings: %q", report.Warnings)
+	}
+	if m := run.Rows[0].Measurement; m.Verdict != datasets.Flagged || len(m.Flags) != 1 || m.Flags[0] != datasets.FlagImplausible {
+		t.Errorf("the row is not flagged: %q %v", m.Verdict, m.Flags)
+	}
+	if m := run.Rows[1].Measurement; m.Verdict != datasets.OK {
+		t.Errorf("the slower row is %q", m.Verdict)
+	}
+	var text2 bytes.Buffer
+	if _, err := report.WriteTo(&text2); err != nil || !strings.Contains(text2.String(), "WARNING: 1 of 2") {
+		t.Errorf("report: %v\n%s", err, text2.String())
+	}
+}
+
+// A file may hold a field of any size; the message does not.
+func TestHugeFields(t *testing.T) {
+	huge := strings.Repeat("x", 1<<20)
+	for _, f := range formats {
+		for _, text := range []string{huge, huge + "," + huge, "1 2 " + huge, "| " + huge + " | t/s | test |\n|" + huge + "|a|b|\n",
+			"build_commit,model_type,model_size,model_n_params,n_prompt,n_gen,avg_ns\n" + strings.Repeat(huge+",", 6) + huge,
+			"function,x\n" + strings.Repeat(huge+",", 6) + huge, `{"nvbandwidth":{"testcases":[{"name":"` + huge + `","bandwidth_matrix":[["1"]]}]}}`} {
+			b, err := readData(f, "matmul_A100.csv", []byte(text))
+			if err != nil {
+				if len(err.Error()) > 500 {
+					t.Errorf("%s: an error of %d bytes", f.name, len(err.Error()))
+				}
+				continue
+			}
+			for _, r := range b.refusals {
+				if len(r.Reason) > 500 {
+					t.Errorf("%s: a reason of %d bytes", f.name, len(r.Reason))
+				}
+			}
+		}
+	}
+}
+
+func TestImportErrors(t *testing.T) {
+	dir := t.TempDir()
+	for want, call := range map[string]func() error{
+		`unknown format "csv": use one of aiconfigurator`: func() error { _, _, err := Import("csv", []string{dir}); return err },
+		"holds no vidur file":                             func() error { _, _, err := Import("vidur", []string{dir}); return err },
+		"no such file":                                    func() error { _, _, err := Import("vidur", []string{dir + "/x"}); return err },
+		"no file to import":                               func() error { _, _, err := Import("vidur", nil); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package datasets
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// ModelPass is one pass of a whole model, as llama-bench times it: a decode
+// step of one token (suite decode, op "model"), or a whole prompt (suite
+// prefill, op "model"). Imported rows only: the file says how many parameters
+// the model has, but not its shape, so that nothing but the weights' share can
+// be computed.
+type ModelPass struct {
+	// Model is the model's name as the tool prints it.
+	Model string
+	// Type is the type of the arithmetic's operands, and Format the weights'
+	// quantised form ("q4_k_medium"), or "" where they have that type.
+	Type   DType
+	Format string
+	// WeightBytes is the size of the model's file, and Parameters their count.
+	WeightBytes, Parameters int64
+	// QueryTokens go through the model in the pass: 1 when decoding.
+	QueryTokens int64
+	// ContextTokens that attention reads, the new ones included; the mean of a
+	// run of steps.
+	ContextTokens int64
+	Ranks         int
+}
+
+func (m ModelPass) Suite() Suite {
+	if m.QueryTokens > 1 {
+		return SuitePrefill
+	}
+	return SuiteDecode
+}
+func (m ModelPass) Op() string   { return "model" }
+func (m ModelPass) DType() DType { return m.Type }
+func (m ModelPass) Workers() int { return m.Ranks }
+
+// FLOPs is 2 for every parameter and token. Attention is left out, because the
+// model's shape is not known; where only some experts are awake, it is too
+// many.
+func (m ModelPass) FLOPs() float64 { return 2 * float64(m.Parameters) * float64(m.QueryTokens) }
+
+// Bytes is the weights read once, which is too many where only some experts
+// are awake or a large embedding is looked up in a few rows.
+func (m ModelPass) Bytes() float64 { return float64(m.WeightBytes) }
+
+func (m ModelPass) WireBytes() float64 { return 0 }
+
+func (m ModelPass) Key() string {
+	return newKey(m.Suite(), "model", m.Type).text("model", strconv.Quote(m.Model)).text("format", m.Format).
+		num("bytes", m.WeightBytes).num("parameters", m.Parameters).num("query", m.QueryTokens).
+		num("context", m.ContextTokens).num("ranks", int64(m.Ranks)).String()
+}
+
+func (m ModelPass) Validate() error {
+	if m.Type.Size() == 0 {
+		return fmt.Errorf("model: unknown data type %q", m.Type)
+	}
+	if err := positive("model", "weight_bytes", m.WeightBytes, "parameters", m.Parameters,
+		"query_tokens", m.QueryTokens, "context_tokens", m.ContextTokens, "ranks", int64(m.Ranks)); err != nil {
+		return err
+	}
+	if m.QueryTokens > m.ContextTokens {
+		return fmt.Errorf("model: %d new tokens are more than the context of %d", m.QueryTokens, m.ContextTokens)
+	}
+	return nil
+}
+
+func (m ModelPass) columns(c *columns) {
+	c.Model, c.Format, c.SizeBytes, c.Parameters = m.Model, m.Format, m.WeightBytes, m.Parameters
+	c.QueryTokens, c.ContextTokens = m.QueryTokens, m.ContextTokens
+}
