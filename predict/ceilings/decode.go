@@ -1,11 +1,139 @@
 package ceilings
 
-import "bench/datasets"
+import (
+	"math"
 
-func (m *Model) attention(w datasets.Attention) datasets.Prediction {
-	return missing("no ceilings model of %s/%s", w.Suite(), w.Op())
+	"bench/datasets"
+)
+
+// phase is a piece of work between two barriers: arithmetic and traffic
+// overlap inside it, and phases follow one another.
+type phase struct {
+	name            string
+	compute, memory float64
 }
 
+func (p phase) seconds() float64 { return max(p.compute, p.memory) }
+
+// phased joins phases by their sum and says how much of it is arithmetic and
+// how much traffic, with the barriers between them.
+func phased(phases []phase, barriers float64, extra ...datasets.Term) datasets.Prediction {
+	total := barriers
+	byName := map[string]float64{}
+	var names []string
+	for _, p := range phases {
+		name := p.name + "_memory"
+		if p.compute > p.memory {
+			name = p.name + "_compute"
+		}
+		if _, seen := byName[name]; !seen {
+			names = append(names, name)
+		}
+		byName[name] += p.seconds()
+		total += p.seconds()
+	}
+	var terms []datasets.Term
+	for _, n := range names {
+		terms = append(terms, datasets.Term{Name: n, Seconds: byName[n]})
+	}
+	terms = append(terms, datasets.Term{Name: "barriers", Seconds: barriers})
+	for _, t := range extra {
+		total += t.Seconds
+	}
+	return joined("sum of max(compute, memory) over phases", total, append(terms, extra...)...)
+}
+
+// roofs are the rates that a phase is held to, for a number of workers.
+type roofs struct {
+	flopPerS float64
+	// coldPerByte is the cost of reading operands that rotate through twice
+	// the last-level cache, as the host's cold cases do; nearPerByte that of
+	// activations, which stay in the second level.
+	coldPerByte, nearPerByte float64
+}
+
+// rotation is through how many times the last-level cache cold operands rotate
+// (microbench/host).
+const rotation = 2
+
+func (m *Model) roofs(t datasets.DType, ranks int, cache datasets.Cache, operandBytes float64) (roofs, string) {
+	// Weights stored as bf16 are multiplied as fp32 where the host's own
+	// kernels do it.
+	peak := m.peaks[peakID{datasets.FP32, ranks}]
+	if t == datasets.FP64 {
+		peak = m.peaks[peakID{t, ranks}]
+	}
+	read, ok := m.read[ranks]
+	if peak == 0 || !ok {
+		return roofs{}, missing("no measured fp32 peak or read bandwidth of %d workers", ranks).NotPredicted
+	}
+	workingSet := operandBytes
+	if cache == datasets.Cold {
+		workingSet = max(workingSet, rotation*m.dev.LastLevel().SizeBytes.Value)
+	}
+	shares := m.shares(workingSet, ranks, m.lastBytes[streamID{"", ranks}])
+	perByte, ok := pass(1, shares, read)
+	if !ok {
+		return roofs{}, missing("the read cases of %d workers do not cover every level of memory", ranks).NotPredicted
+	}
+	total, _ := levelTerms(perByte)
+	return roofs{flopPerS: peak, coldPerByte: total, nearPerByte: read[1]}, ""
+}
+
+func (m *Model) attention(w datasets.Attention) datasets.Prediction {
+	if w.QueryTokens > 1 {
+		return missing("no ceilings model of prefill attention")
+	}
+	r, why := m.roofs(w.Type, w.Ranks, w.Cache, w.KVBytes())
+	if why != "" {
+		return missing("%s", why)
+	}
+	return phased([]phase{attend(w, r)}, m.launch(w.Ranks))
+}
+
+// attend reads the KV cache once, and multiplies twice a key.
+func attend(w datasets.Attention, r roofs) phase {
+	return phase{"attention", w.FLOPs() / r.flopPerS, w.KVBytes() * r.coldPerByte}
+}
+
+// decode is a layer's phases in order. Every projection reads its weights once
+// whatever the batch, so that small batches are bound by memory and large ones
+// by arithmetic.
 func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
-	return missing("no ceilings model of %s/%s", w.Suite(), w.Op())
+	r, why := m.roofs(w.Type, w.Ranks, w.Cache, w.Bytes())
+	if why != "" {
+		return missing("%s", why)
+	}
+	tokens := float64(w.Batch)
+	product := func(name string, g datasets.GEMM) phase {
+		return phase{name, g.FLOPs() / r.flopPerS, float64(g.N*g.K) * w.Type.Size() * r.coldPerByte}
+	}
+	g := w.Projections()
+	rows := tokens * float64(w.Hidden) * 4
+	norm := phase{"norm", 0, 2 * rows * r.nearPerByte}
+	phases := []phase{norm, product("projection", g[0]), attend(w.Attention(), r), product("projection", g[1]), norm}
+	barriers := 7
+	if w.Experts == 1 {
+		phases = append(phases, product("feed_forward", g[2]), product("feed_forward", g[3]))
+	} else {
+		// The router of a random model spreads tokens evenly: the expected
+		// number of experts awake is E·(1 − (1 − k/E)^tokens).
+		e, k := float64(w.Experts), float64(w.TopK)
+		awake := e * (1 - math.Pow(1-k/e, tokens))
+		load := tokens * k / awake
+		for _, p := range g[2:] {
+			p.M = 1
+			one := product("experts", p)
+			phases = append(phases, phase{"experts", awake * load * one.compute, awake * one.memory})
+		}
+		phases = append(phases, m.router(tokens, w.Hidden, w.Experts, w.Type, r))
+		barriers = 11
+	}
+	return phased(phases, float64(barriers)*m.launch(w.Ranks))
+}
+
+// router is the product that scores every expert for every token.
+func (m *Model) router(tokens float64, hidden, experts int64, t datasets.DType, r roofs) phase {
+	weights := float64(hidden) * float64(experts)
+	return phase{"router", 2 * tokens * weights / r.flopPerS, weights * t.Size() * r.coldPerByte}
 }
