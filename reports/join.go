@@ -84,7 +84,7 @@ func (d *Devices) find(run *datasets.Run, id string) (datasets.Device, bool) {
 
 // bind decides which of the input's devices the override stands for, and
 // returns that ID, "" where there is no override.
-func (d *Devices) bind(runs []datasets.Run) (string, error) {
+func (d *Devices) bind(runs []*datasets.Run) (string, error) {
 	if d.Override == nil {
 		return "", nil
 	}
@@ -101,7 +101,7 @@ func (d *Devices) bind(runs []datasets.Run) (string, error) {
 			if id == d.Override.ID {
 				return id, nil
 			}
-			if _, ok := d.find(&runs[i], id); !ok {
+			if _, ok := d.find(runs[i], id); !ok {
 				unknown = append(unknown, id)
 			}
 		}
@@ -158,7 +158,7 @@ func (d *Devices) transferable(dev datasets.Device) datasets.Device {
 //
 // A row that cannot be predicted keeps its reason. The error is one of wrong
 // usage: an override that stands for none of the input's devices.
-func Predict(runs []datasets.Run, tiers []datasets.Tier, devices Devices) ([]Joined, error) {
+func Predict(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) ([]Joined, error) {
 	override, err := devices.bind(runs)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func Predict(runs []datasets.Run, tiers []datasets.Tier, devices Devices) ([]Joi
 	predictions := make([]datasets.Prediction, n*len(tiers))
 	at := 0
 	for i := range runs {
-		run := &runs[i]
+		run := runs[i]
 		contexts := map[string]*context{}
 		for j := range run.Rows {
 			if id := run.Rows[j].DeviceID; contexts[id] == nil {

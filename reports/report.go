@@ -10,7 +10,7 @@ import (
 
 // Report is everything that a renderer shows.
 type Report struct {
-	Runs         []datasets.Run
+	Runs         []*datasets.Run
 	Tiers        []datasets.Tier
 	Rows         []Joined
 	Groups       []Group
@@ -22,7 +22,7 @@ type Report struct {
 }
 
 // New joins, groups and counts. The error is one of wrong usage (Predict).
-func New(runs []datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, error) {
+func New(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, error) {
 	rows, err := Predict(runs, tiers, devices)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func New(runs []datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, 
 }
 
 // assemble groups and counts rows that are joined.
-func assemble(runs []datasets.Run, tiers []datasets.Tier, rows []Joined) *Report {
+func assemble(runs []*datasets.Run, tiers []datasets.Tier, rows []Joined) *Report {
 	r := &Report{Runs: runs, Tiers: tiers, Rows: rows, Groups: Groups(rows, tiers),
 		NotPredicted: NotPredicted(rows, tiers), Cases: Cases(rows), balanced: map[string]float64{}}
 	for i := range rows {

@@ -82,7 +82,7 @@ func sample() *Report {
 		}
 		rows[i] = j
 	}
-	return assemble([]datasets.Run{run}, twoTiers, rows)
+	return assemble([]*datasets.Run{&run}, twoTiers, rows)
 }
 
 func golden(t *testing.T, name string, got []byte) {

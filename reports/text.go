@@ -36,7 +36,7 @@ func Text(w io.Writer, r *Report, o TextOptions) error {
 		v.width = 80
 	}
 	for _, run := range r.Runs {
-		v.run(&run)
+		v.run(run)
 	}
 	for _, s := range r.Sections() {
 		v.section(r, &s)

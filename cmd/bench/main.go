@@ -32,6 +32,7 @@ const (
 // is a file with such a function, and a line here.
 var verbs = []func() *cobra.Command{
 	predictCommand,
+	validateCommand,
 }
 
 // exitError is an error that says how the program ends. Any other error that a

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"bench/datasets"
+	"bench/datasets/importers"
+	"bench/reports"
+
+	"github.com/spf13/cobra"
+)
+
+// validateCommand is for those who work on bench, hence hidden: make validate.
+func validateCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:     "validate DIR",
+		Hidden:  true,
+		Short:   "Hold the models against the recorded measurements in DIR, and write docs/validation.md and .json",
+		Example: `  bench validate ../shared/data --docs docs`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "validate: skipped, there are no recorded measurements at %s\n", args[0])
+				return nil
+			}
+			runs, err := recorded(args[0], cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			v, err := reports.Validate(runs)
+			if err != nil {
+				return err
+			}
+			notes, err := os.ReadFile(filepath.Join(out, "validation-notes.md"))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			if err := writeFile(filepath.Join(out, "validation.md"), func(w io.Writer) error {
+				return reports.ValidationMarkdown(w, v, notes)
+			}); err != nil {
+				return err
+			}
+			return writeFile(filepath.Join(out, "validation.json"), func(w io.Writer) error {
+				return reports.ValidationJSON(w, v)
+			})
+		},
+	}
+	c.Flags().StringVar(&out, "docs", "docs", "folder to write to; validation-notes.md there is included")
+	return c
+}
+
+// recorded imports every format of which dir has a folder by its name.
+func recorded(dir string, progress io.Writer) ([]*datasets.Run, error) {
+	var runs []*datasets.Run
+	for _, f := range importers.Formats() {
+		path := filepath.Join(dir, f[0])
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		run, report, err := importers.Import(f[0], []string{path})
+		if err != nil {
+			return nil, err
+		}
+		run.Meta.Notes = append(run.Meta.Notes, fmt.Sprintf("%s: %s rows from %d files, %d records refused",
+			f[0], reports.Count(report.Rows), len(report.Files), report.Refused))
+		fmt.Fprintln(progress, run.Meta.Notes[0])
+		runs = append(runs, &run)
+	}
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("validate: %s has no folder named after an import format", dir)
+	}
+	return runs, nil
+}
