@@ -40,8 +40,9 @@ cover:
 	$(GO) tool cover -func=bin/cover.out | tail -1
 
 # The models against the recorded measurements in ../shared/data; says so and skips where they are absent.
-validate:
-	$(GO) test -run Validate -count 1 -v ./...
+validate: build
+	mkdir -p docs
+	bin/bench validate ../shared/data --docs docs
 
 clean:
 	rm -rf bin

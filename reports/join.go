@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -68,18 +69,29 @@ func (d *Devices) find(run *datasets.Run, id string) (datasets.Device, bool) {
 	recorded := run.Device(id)
 	if d.Lookup != nil {
 		if dev, ok := d.Lookup(id); ok {
-			dev.Ceilings = predict.CeilingsOf(run.Rows, id)
+			dev.Ceilings = ceilings(run, id)
 			return dev, true
 		}
 	}
 	if recorded != nil {
 		dev := *recorded
-		dev.Ceilings = predict.CeilingsOf(run.Rows, id)
+		dev.Ceilings = ceilings(run, id)
 		if len(dev.PeakFLOPs) > 0 || dev.MemoryBandwidth.Value > 0 || len(dev.Ceilings) > 0 {
 			return dev, true
 		}
 	}
 	return datasets.Device{}, false
+}
+
+// ceilings is what the run itself measured of a device's peaks. A simulated row
+// is no ceiling beside measured ones.
+func ceilings(run *datasets.Run, id string) []datasets.Ceiling {
+	rows := run.Rows
+	measured := slices.ContainsFunc(rows, func(r datasets.Row) bool { return r.Measurement.Source == datasets.SourceMeasured })
+	if measured && slices.ContainsFunc(rows, func(r datasets.Row) bool { return r.Measurement.Source == datasets.SourceSimulated }) {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(r datasets.Row) bool { return r.Measurement.Source != datasets.SourceMeasured })
+	}
+	return predict.CeilingsOf(rows, id)
 }
 
 // bind decides which of the input's devices the override stands for, and
@@ -130,7 +142,7 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 	dev, ok := d.find(run, id)
 	if d.Override != nil && id == override {
 		dev, ok = *d.Override, true
-		dev.Ceilings = predict.CeilingsOf(run.Rows, id)
+		dev.Ceilings = ceilings(run, id)
 	}
 	if !ok {
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}

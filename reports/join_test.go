@@ -86,11 +86,14 @@ func TestOverride(t *testing.T) {
 	}
 }
 
-// TestCeilingsOfTheFile: a catalogue device keeps the ceilings measured in the
-// run's own file.
-func TestCeilingsOfTheFile(t *testing.T) {
-	ceiling := []datasets.Ceiling{{Key: "k", Seconds: 1, Workload: datasets.Stream{Kernel: "read", Type: datasets.FP64, SizeBytes: 1 << 34, Ranks: 1}}}
-	run := &datasets.Run{Devices: []datasets.Device{{ID: "h100-sxm", Ceilings: ceiling}}}
+// TestCeilingsOfTheRun: a catalogue device gets the ceilings that the run's own
+// rows measured, and no simulated one beside them.
+func TestCeilingsOfTheRun(t *testing.T) {
+	row := func(kib int64, source datasets.Source) datasets.Row {
+		return datasets.Row{DeviceID: "h100-sxm", Workload: datasets.Stream{Kernel: "read", Type: datasets.FP64, SizeBytes: kib << 10, Ranks: 1},
+			Measurement: datasets.Measurement{Source: source, Verdict: datasets.OK, TimeS: 1}}
+	}
+	run := &datasets.Run{Rows: []datasets.Row{row(64, datasets.SourceMeasured), row(128, datasets.SourceSimulated)}}
 	devices := Catalogue(nil)
 	dev, ok := devices.find(run, "h100-sxm")
 	if !ok || len(dev.Ceilings) != 1 || dev.MemoryBandwidth.Value == 0 {
