@@ -20,14 +20,21 @@ type Attention struct {
 	Cache                   Cache
 }
 
+// Suite is prefill where more than one token a sequence is new, else decode.
 func (a Attention) Suite() Suite {
 	if a.QueryTokens > 1 {
 		return SuitePrefill
 	}
 	return SuiteDecode
 }
-func (a Attention) Op() string   { return "attention" }
+
+// Op is "attention".
+func (a Attention) Op() string { return "attention" }
+
+// DType is the type of Q and O.
 func (a Attention) DType() DType { return a.Type }
+
+// Workers is Ranks.
 func (a Attention) Workers() int { return a.Ranks }
 
 func (a Attention) kv() DType {
@@ -48,21 +55,23 @@ func (a Attention) pairs() float64 {
 // weighted value), softmax not counted (Dao et al., "FlashAttention-2", 2023,
 // section 4.1, counts the same, with the causal half).
 func (a Attention) FLOPs() float64 {
-	return 4 * float64(a.Batch*a.Heads*a.HeadDim) * a.pairs()
+	return 4 * float64(a.Batch) * float64(a.Heads) * float64(a.HeadDim) * a.pairs()
 }
 
 // KVBytes is the keys and values read.
 func (a Attention) KVBytes() float64 {
-	return 2 * float64(a.Batch*a.ContextTokens*a.KVHeads*a.HeadDim) * a.kv().Size()
+	return 2 * float64(a.Batch) * float64(a.ContextTokens) * float64(a.KVHeads) * float64(a.HeadDim) * a.kv().Size()
 }
 
 // Bytes is Q read, O written, and the KV cache read once.
 func (a Attention) Bytes() float64 {
-	return 2*float64(a.Batch*a.QueryTokens*a.Heads*a.HeadDim)*a.Type.Size() + a.KVBytes()
+	return 2*float64(a.Batch)*float64(a.QueryTokens)*float64(a.Heads)*float64(a.HeadDim)*a.Type.Size() + a.KVBytes()
 }
 
+// WireBytes is 0: heads do not talk to each other.
 func (a Attention) WireBytes() float64 { return 0 }
 
+// Key names every field; a KVType equal to Type is left out.
 func (a Attention) Key() string {
 	kv := string(a.KVType)
 	if a.KVType == a.Type {
@@ -74,6 +83,7 @@ func (a Attention) Key() string {
 		text("cache", string(a.Cache)).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (a Attention) Validate() error {
 	if a.Type.Size() == 0 || a.kv().Size() == 0 {
 		return fmt.Errorf("attention: unknown data type %q (KV %q)", a.Type, a.KVType)
@@ -93,6 +103,6 @@ func (a Attention) Validate() error {
 }
 
 func (a Attention) columns(c *columns) {
-	c.KVDType, c.Batch, c.QueryTokens, c.ContextTokens = string(a.kv()), a.Batch, a.QueryTokens, a.ContextTokens
+	c.KVDType, c.Batch, c.QueryTokens, c.ContextTokens = string(a.KVType), a.Batch, a.QueryTokens, a.ContextTokens
 	c.Heads, c.KVHeads, c.HeadDim, c.Cache = a.Heads, a.KVHeads, a.HeadDim, string(a.Cache)
 }

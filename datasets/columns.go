@@ -3,41 +3,41 @@ package datasets
 import "fmt"
 
 // columns is the workload's half of a flat row. A zero is a null: no shape has
-// a dimension of nothing.
+// a dimension of nothing. schema.go names the columns.
 type columns struct {
-	SizeBytes       int64   `parquet:"size_bytes,optional"`
-	Rows            int64   `parquet:"rows,optional"`
-	Cols            int64   `parquet:"cols,optional"`
-	M               int64   `parquet:"m,optional"`
-	N               int64   `parquet:"n,optional"`
-	K               int64   `parquet:"k,optional"`
-	Ops             int64   `parquet:"ops_flop,optional"`
-	Format          string  `parquet:"format,optional,dict"`
-	Nodes           int64   `parquet:"nodes,optional"`
-	Algorithm       string  `parquet:"algorithm,optional,dict"`
-	Launch          string  `parquet:"launch,optional,dict"`
-	InPlace         bool    `parquet:"in_place,optional"`
-	Model           string  `parquet:"model,optional,dict"`
-	Parameters      int64   `parquet:"parameters,optional"`
-	KVDType         string  `parquet:"kv_dtype,optional,dict"`
-	Batch           int64   `parquet:"batch_tokens,optional"`
-	QueryTokens     int64   `parquet:"query_tokens,optional"`
-	ContextTokens   int64   `parquet:"context_tokens,optional"`
-	Heads           int64   `parquet:"heads,optional"`
-	KVHeads         int64   `parquet:"kv_heads,optional"`
-	HeadDim         int64   `parquet:"head_dim,optional"`
-	Hidden          int64   `parquet:"hidden,optional"`
-	Intermediate    int64   `parquet:"intermediate,optional"`
-	Gated           bool    `parquet:"gated,optional"`
-	Experts         int64   `parquet:"experts,optional"`
-	TopK            int64   `parquet:"top_k,optional"`
-	TP              int64   `parquet:"tensor_parallel,optional"`
-	EP              int64   `parquet:"expert_parallel,optional"`
-	Routing         string  `parquet:"routing,optional,dict"`
-	RoutingExponent float64 `parquet:"routing_exponent,optional"`
-	Seed            int64   `parquet:"routing_seed,optional"`
-	TraceSHA256     string  `parquet:"routing_trace_sha256,optional,dict"`
-	Cache           string  `parquet:"cache,optional,dict"`
+	SizeBytes       int64
+	Rows            int64
+	Cols            int64
+	M               int64
+	N               int64
+	K               int64
+	Ops             int64
+	Format          string
+	Nodes           int64
+	Algorithm       string
+	Launch          string
+	InPlace         bool
+	Model           string
+	Parameters      int64
+	KVDType         string
+	Batch           int64
+	QueryTokens     int64
+	ContextTokens   int64
+	Heads           int64
+	KVHeads         int64
+	HeadDim         int64
+	Hidden          int64
+	Intermediate    int64
+	Gated           bool
+	Experts         int64
+	TopK            int64
+	TP              int64
+	EP              int64
+	Routing         string
+	RoutingExponent float64
+	Seed            int64
+	TraceSHA256     string
+	Cache           string
 }
 
 // workload rebuilds the value that wrote these columns.

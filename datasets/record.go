@@ -1,0 +1,144 @@
+package datasets
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+var errNoWorkload = errors.New("a row has no workload")
+
+// record is one row laid out flat, one field a column of the Parquet form. The
+// measurement is the row's own; derived figures are written for those who
+// query the file and never read back.
+type record struct {
+	columns
+	runID           string
+	key             string
+	suite, op       string
+	dtype           string
+	ranks           int64
+	row             *Row
+	flop            float64
+	bytes           float64
+	wireBytes       float64
+	intensity       float64
+	flopPerS        float64
+	bandwidth       float64
+	algorithm, bus  float64
+	tokensPerS      float64
+	imbalance       float64
+	tiers           [4]flatPrediction
+	isCollective    bool
+	hasFeedForward  bool
+	routes, checked bool
+}
+
+// flatPrediction is one tier's prediction, its terms as parallel lists.
+type flatPrediction struct {
+	present      bool
+	predicted    bool
+	seconds      float64
+	err          float64
+	binds, rule  string
+	notPredicted string
+	names        []string
+	terms        []float64
+}
+
+// flatten fills the record from a row. A prediction of an unknown tier, or a
+// second one of the same, is the program's own mistake and is reported.
+func (c *record) flatten(r *Row, runID string) error {
+	w := r.Workload
+	if w == nil {
+		return errNoWorkload
+	}
+	last := c.tiers // its lists are used again
+	*c = record{row: r, runID: runID, key: w.Key(), suite: string(w.Suite()), op: w.Op(),
+		dtype: string(w.DType()), ranks: int64(w.Workers())}
+	w.columns(&c.columns)
+	c.flop, c.bytes, c.wireBytes, c.intensity = w.FLOPs(), w.Bytes(), w.WireBytes(), Intensity(w)
+	c.checked = r.Measurement.Checked > 0
+	c.kinds()
+	c.derive(w, &r.Measurement)
+	for _, p := range r.Predictions {
+		i := slices.Index(Tiers, p.Tier)
+		if i < 0 || c.tiers[i].present {
+			return fmt.Errorf("%s: predicted twice at tier %q, or by an unknown tier", c.key, p.Tier)
+		}
+		f := &c.tiers[i]
+		*f = flatPrediction{present: true, predicted: p.NotPredicted == "", seconds: p.Seconds,
+			binds: p.Binds, rule: p.Rule, notPredicted: p.NotPredicted, names: last[i].names[:0], terms: last[i].terms[:0]}
+		for _, t := range p.Terms {
+			f.names, f.terms = append(f.names, t.Name), append(f.terms, t.Seconds)
+		}
+		if f.predicted && r.Measurement.Usable() {
+			f.err = p.Error(r.Measurement.TimeS)
+		}
+	}
+	return nil
+}
+
+// kinds says which columns are meaningful when they are zero.
+func (c *record) kinds() {
+	s := Suite(c.suite)
+	c.isCollective = s == SuiteAllReduce
+	c.routes = s == SuiteMoE
+	c.hasFeedForward = s == SuiteMoE || s == SuiteDecode && c.op == "layer"
+}
+
+// derive computes the rates of a usable measurement.
+func (c *record) derive(w Workload, m *Measurement) {
+	if m.MeanLoad > 0 {
+		c.imbalance = m.MaxLoad / m.MeanLoad
+	}
+	if !m.Usable() {
+		return
+	}
+	c.flopPerS = c.flop / m.TimeS
+	switch w := w.(type) {
+	case Collective:
+		c.algorithm = float64(w.SizeBytes) / m.TimeS
+		c.bus = c.algorithm * w.BusFactor()
+		return
+	case Stream:
+		if w.Kernel == "latency" {
+			return // one load after another is no bandwidth
+		}
+	case DecodeLayer:
+		c.tokensPerS = float64(w.Batch) / m.TimeS
+	case Attention:
+		c.tokensPerS = float64(w.Batch) * float64(w.QueryTokens) / m.TimeS
+	case ModelPass:
+		c.tokensPerS = float64(w.QueryTokens) / m.TimeS
+	case MoELayer:
+		c.tokensPerS = float64(w.Tokens) / m.TimeS
+	}
+	c.bandwidth = c.bytes / m.TimeS
+}
+
+// restore rebuilds what flatten took apart. Where the workload's columns were
+// not read, the row has no workload.
+func (c *record) restore() error {
+	if c.suite != "" && c.op != "" {
+		w, err := c.columns.workload(Suite(c.suite), c.op, DType(c.dtype), int(c.ranks))
+		if err != nil {
+			return err
+		}
+		c.row.Workload = w
+	}
+	for i := range c.tiers {
+		f := &c.tiers[i]
+		if !f.present {
+			continue
+		}
+		p := Prediction{Tier: Tiers[i], Seconds: f.seconds, Binds: f.binds, Rule: f.rule, NotPredicted: f.notPredicted}
+		for j, name := range f.names {
+			if j < len(f.terms) {
+				p.Terms = append(p.Terms, Term{Name: name, Seconds: f.terms[j]})
+			}
+		}
+		c.row.Predictions = append(c.row.Predictions, p)
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package datasets
+
+import "math"
+
+// SchemaVersion is the version of the Parquet form and of the journal. It
+// grows when a reader of the last version would misread a file; columns may be
+// added without.
+const SchemaVersion = 1
+
+// field is one column: its name, the place of its value in a record, and when
+// it is null. Exactly one accessor is set.
+type field struct {
+	name string
+	// derived columns are written and never read back.
+	derived bool
+	// dict is set for texts of few values.
+	dict bool
+
+	integer func(*record) *int64
+	float   func(*record) *float64
+	text    func(*record) *string
+	flag    func(*record) *bool
+	floats  func(*record) *[]float64
+	texts   func(*record) *[]string
+
+	// present says that a zero is a value and not a null; nil is never.
+	present func(*record) bool
+	// seen, if any, is told that the column is not null in a record read.
+	seen func(*record)
+}
+
+func integer(name string, at func(*record) *int64) field { return field{name: name, integer: at} }
+func float(name string, at func(*record) *float64) field { return field{name: name, float: at} }
+func text(name string, at func(*record) *string) field {
+	return field{name: name, text: at, dict: true}
+}
+func floats(name string, at func(*record) *[]float64) field { return field{name: name, floats: at} }
+func texts(name string, at func(*record) *[]string) field {
+	return field{name: name, texts: at, dict: true}
+}
+func flag(name string, at func(*record) *bool) field { return field{name: name, flag: at} }
+
+func (f field) plain() field       { f.dict = false; return f }
+func (f field) derivedOnly() field { f.derived = true; return f }
+func (f field) presentIf(p func(*record) bool) field {
+	f.present = p
+	return f
+}
+
+// fields lists every column in file order.
+var fields = buildFields()
+
+// fieldIndex finds a column by name.
+var fieldIndex = func() map[string]int {
+	m := make(map[string]int, len(fields))
+	for i, f := range fields {
+		m[f.name] = i
+	}
+	return m
+}()
+
+func buildFields() []field {
+	all := identityFields()
+	all = append(all, workloadFields()...)
+	all = append(all, measurementFields()...)
+	all = append(all, derivedFields()...)
+	for i, t := range Tiers {
+		all = append(all, tierFields(i, string(t))...)
+	}
+	return all
+}
+
+func identityFields() []field {
+	return []field{
+		text("run_id", func(r *record) *string { return &r.runID }).derivedOnly(),
+		text("key", func(r *record) *string { return &r.key }).plain().derivedOnly(),
+		text("suite", func(r *record) *string { return &r.suite }),
+		text("op", func(r *record) *string { return &r.op }),
+		text("dtype", func(r *record) *string { return &r.dtype }),
+		integer("ranks", func(r *record) *int64 { return &r.ranks }),
+		text("device_id", func(r *record) *string { return &r.row.DeviceID }),
+	}
+}
+
+func workloadFields() []field {
+	feedForward := func(r *record) bool { return r.hasFeedForward }
+	return []field{
+		integer("size_bytes", func(r *record) *int64 { return &r.SizeBytes }),
+		integer("rows", func(r *record) *int64 { return &r.Rows }),
+		integer("cols", func(r *record) *int64 { return &r.Cols }),
+		integer("m", func(r *record) *int64 { return &r.M }),
+		integer("n", func(r *record) *int64 { return &r.N }),
+		integer("k", func(r *record) *int64 { return &r.K }),
+		integer("ops_flop", func(r *record) *int64 { return &r.Ops }),
+		text("format", func(r *record) *string { return &r.Format }),
+		integer("nodes", func(r *record) *int64 { return &r.Nodes }),
+		text("algorithm", func(r *record) *string { return &r.Algorithm }),
+		text("launch", func(r *record) *string { return &r.Launch }),
+		flag("in_place", func(r *record) *bool { return &r.InPlace }).presentIf(func(r *record) bool { return r.isCollective }),
+		text("model", func(r *record) *string { return &r.Model }),
+		integer("parameters", func(r *record) *int64 { return &r.Parameters }),
+		// Null where it is the dtype.
+		text("kv_dtype", func(r *record) *string { return &r.KVDType }),
+		// Sequences when decoding, tokens of an MoE layer.
+		integer("batch", func(r *record) *int64 { return &r.Batch }),
+		integer("query_tokens", func(r *record) *int64 { return &r.QueryTokens }),
+		integer("context_tokens", func(r *record) *int64 { return &r.ContextTokens }),
+		integer("heads", func(r *record) *int64 { return &r.Heads }),
+		integer("kv_heads", func(r *record) *int64 { return &r.KVHeads }),
+		integer("head_dim", func(r *record) *int64 { return &r.HeadDim }),
+		integer("hidden", func(r *record) *int64 { return &r.Hidden }),
+		integer("intermediate", func(r *record) *int64 { return &r.Intermediate }),
+		flag("gated", func(r *record) *bool { return &r.Gated }).presentIf(feedForward),
+		integer("experts", func(r *record) *int64 { return &r.Experts }),
+		integer("top_k", func(r *record) *int64 { return &r.TopK }),
+		integer("tensor_parallel", func(r *record) *int64 { return &r.TP }),
+		integer("expert_parallel", func(r *record) *int64 { return &r.EP }),
+		text("routing", func(r *record) *string { return &r.Routing }),
+		float("routing_exponent", func(r *record) *float64 { return &r.RoutingExponent }),
+		integer("routing_seed", func(r *record) *int64 { return &r.Seed }).presentIf(func(r *record) bool { return r.routes }),
+		text("routing_trace_sha256", func(r *record) *string { return &r.TraceSHA256 }),
+		text("cache", func(r *record) *string { return &r.Cache }),
+	}
+}
+
+func measurementFields() []field {
+	checked := func(r *record) bool { return r.checked }
+	measured := func(r *record) bool { return r.row.Measurement.Source == SourceMeasured }
+	return []field{
+		text("source", func(r *record) *string { return (*string)(&r.row.Measurement.Source) }),
+		text("verdict", func(r *record) *string { return (*string)(&r.row.Measurement.Verdict) }),
+		text("reason", func(r *record) *string { return &r.row.Measurement.Reason }),
+		texts("flags", func(r *record) *[]string { return &r.row.Measurement.Flags }),
+		floats("samples_s", func(r *record) *[]float64 { return &r.row.Measurement.SamplesS }),
+		integer("batch_iterations", func(r *record) *int64 { return &r.row.Measurement.BatchIterations }),
+		float("time_median_s", func(r *record) *float64 { return &r.row.Measurement.TimeS }),
+		float("time_low_s", func(r *record) *float64 { return &r.row.Measurement.LowS }),
+		float("time_high_s", func(r *record) *float64 { return &r.row.Measurement.HighS }),
+		float("confidence", func(r *record) *float64 { return &r.row.Measurement.Confidence }),
+		float("wall_s", func(r *record) *float64 { return &r.row.Measurement.WallS }),
+		text("stop", func(r *record) *string { return &r.row.Measurement.Stop }),
+		integer("wrong", func(r *record) *int64 { return &r.row.Measurement.Wrong }).presentIf(checked),
+		integer("checked", func(r *record) *int64 { return &r.row.Measurement.Checked }),
+		float("max_rel_error", func(r *record) *float64 { return &r.row.Measurement.MaxRelError }).presentIf(checked),
+		float("rel_error_bound", func(r *record) *float64 { return &r.row.Measurement.RelErrBound }),
+		text("implementation", func(r *record) *string { return &r.row.Measurement.Implementation }),
+		text("implementation_version", func(r *record) *string { return &r.row.Measurement.Version }),
+		integer("active_experts", func(r *record) *int64 { return &r.row.Measurement.ActiveExperts }),
+		float("max_load", func(r *record) *float64 { return &r.row.Measurement.MaxLoad }),
+		float("mean_load", func(r *record) *float64 { return &r.row.Measurement.MeanLoad }),
+
+		integer("start_unix_ns", func(r *record) *int64 { return &r.row.Measurement.Conditions.StartUnixNS }),
+		float("clock_hz", func(r *record) *float64 { return &r.row.Measurement.Conditions.ClockHz }),
+		text("governor", func(r *record) *string { return &r.row.Measurement.Conditions.Governor }),
+		float("load_average", func(r *record) *float64 { return &r.row.Measurement.Conditions.LoadAverage }),
+		float("sentinel_ratio", func(r *record) *float64 { return &r.row.Measurement.Conditions.SentinelRatio }),
+		float("steal_ratio", func(r *record) *float64 { return &r.row.Measurement.Conditions.StealRatio }),
+		float("other_cpu_ratio", func(r *record) *float64 { return &r.row.Measurement.Conditions.OtherCPURatio }),
+		integer("retries", func(r *record) *int64 { return &r.row.Measurement.Conditions.Retries }).presentIf(measured),
+		float("memory_clock_hz", func(r *record) *float64 { return &r.row.Measurement.Conditions.MemoryClockHz }),
+		float("power_watt", func(r *record) *float64 { return &r.row.Measurement.Conditions.PowerWatt }),
+		float("temperature_celsius", func(r *record) *float64 { return &r.row.Measurement.Conditions.TemperatureC }),
+		texts("throttle_reasons", func(r *record) *[]string { return &r.row.Measurement.Conditions.ThrottleReasons }),
+		integer("ecc_errors", func(r *record) *int64 { return &r.row.Measurement.Conditions.ECCErrors }),
+
+		text("import_tool", func(r *record) *string { return &r.row.Measurement.Origin.Tool }),
+		text("import_tool_version", func(r *record) *string { return &r.row.Measurement.Origin.ToolVersion }),
+		text("import_device_name", func(r *record) *string { return &r.row.Measurement.Origin.DeviceName }),
+		text("import_file", func(r *record) *string { return &r.row.Measurement.Origin.File }),
+		text("import_sha256", func(r *record) *string { return &r.row.Measurement.Origin.SHA256 }),
+		integer("import_record", func(r *record) *int64 { return &r.row.Measurement.Origin.Record }),
+	}
+}
+
+func derivedFields() []field {
+	list := []field{
+		float("flop", func(r *record) *float64 { return &r.flop }),
+		float("bytes", func(r *record) *float64 { return &r.bytes }),
+		float("wire_bytes", func(r *record) *float64 { return &r.wireBytes }),
+		float("intensity_flop_per_byte", func(r *record) *float64 { return &r.intensity }),
+		float("flop_per_s", func(r *record) *float64 { return &r.flopPerS }),
+		float("bandwidth_bytes_per_s", func(r *record) *float64 { return &r.bandwidth }),
+		float("algorithm_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.algorithm }),
+		float("bus_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.bus }),
+		float("tokens_per_s", func(r *record) *float64 { return &r.tokensPerS }),
+		float("imbalance", func(r *record) *float64 { return &r.imbalance }),
+	}
+	for i := range list {
+		list[i].derived = true
+	}
+	return list
+}
+
+func tierFields(i int, tier string) []field {
+	predicted := func(r *record) bool { return r.tiers[i].predicted }
+	seen := func(r *record) { r.tiers[i].present = true }
+	list := []field{
+		float(tier+"_predicted_s", func(r *record) *float64 { return &r.tiers[i].seconds }).presentIf(predicted),
+		float(tier+"_error", func(r *record) *float64 { return &r.tiers[i].err }).
+			presentIf(func(r *record) bool { return r.tiers[i].predicted && r.row.Measurement.Usable() }).derivedOnly(),
+		text(tier+"_binds", func(r *record) *string { return &r.tiers[i].binds }),
+		text(tier+"_rule", func(r *record) *string { return &r.tiers[i].rule }),
+		text(tier+"_not_predicted", func(r *record) *string { return &r.tiers[i].notPredicted }),
+		texts(tier+"_term_names", func(r *record) *[]string { return &r.tiers[i].names }),
+		floats(tier+"_term_seconds", func(r *record) *[]float64 { return &r.tiers[i].terms }),
+	}
+	for j := range list {
+		list[j].seen = seen
+	}
+	return list
+}
+
+// null reports whether the column is null in this record.
+func (f *field) null(r *record) bool {
+	zero := false
+	switch {
+	case f.integer != nil:
+		zero = *f.integer(r) == 0
+	case f.float != nil:
+		// -0 differs from 0 and is kept.
+		zero = math.Float64bits(*f.float(r)) == 0
+	case f.text != nil:
+		zero = *f.text(r) == ""
+	case f.flag != nil:
+		zero = !*f.flag(r)
+	case f.floats != nil:
+		zero = len(*f.floats(r)) == 0
+	case f.texts != nil:
+		zero = len(*f.texts(r)) == 0
+	}
+	return zero && (f.present == nil || !f.present(r))
+}
