@@ -21,6 +21,9 @@ type Options struct {
 	// CPUs to pin workers to, in the order of their ranks; nil is one hardware
 	// thread of every core that the process may use.
 	CPUs []int
+	// Library makes the matrix products of suite gemm: one of Libraries, "" being
+	// "auto".
+	Library string
 
 	// oversubscribe lets tests run more workers than there are cores.
 	oversubscribe bool

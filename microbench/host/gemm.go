@@ -226,12 +226,13 @@ func (c *gemmCase) Batch(n int64) (microbench.Timing, error) {
 	if c.library == nil {
 		return microbench.Timing{Seconds: c.team.run(C.bench_kernel(C.gemm_product), unsafe.Pointer(c.work), n)}, nil
 	}
-	// Another case may have set the library's threads since.
+	// Another case may have set the library's threads since, and OpenMP counts
+	// them for each calling thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := c.library.setThreads(c.w.Ranks); err != nil {
 		return microbench.Timing{}, err
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	s := float64(C.blas_run(c.library.c, c.work, C.long(n), &c.next))
 	if s < 0 {
 		return microbench.Timing{}, fmt.Errorf("%s reported an error in the product %s", c.library.name, c.w.Key())

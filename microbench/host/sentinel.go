@@ -7,6 +7,7 @@ package host
 import "C"
 
 import (
+	"maps"
 	"runtime"
 	"strconv"
 	"strings"
@@ -60,9 +61,12 @@ func (b *Backend) Environment() map[string]string {
 	for i, c := range b.cpus {
 		cpus[i] = strconv.Itoa(c)
 	}
-	return map[string]string{
-		"pinned_cpus": strings.Join(cpus, ","),
-		"compiler":    C.GoString(C.compiler_version()),
-		"go":          runtime.Version(),
+	env := map[string]string{
+		"pinned_cpus":     strings.Join(cpus, ","),
+		"instruction_set": bestISA().String(),
+		"compiler":        C.GoString(C.compiler_version()),
+		"go":              runtime.Version(),
 	}
+	maps.Copy(env, libraryEnvironment())
+	return env
 }

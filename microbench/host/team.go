@@ -57,6 +57,16 @@ func newMemory(bytes int64) (memory, error) {
 	return memory{p, bytes}, nil
 }
 
+// reserveMemory is newMemory without the pages: each comes with its first
+// write, on the NUMA node of the thread that writes.
+func reserveMemory(bytes int64) (memory, error) {
+	p, err := C.memory_reserve(C.size_t(bytes))
+	if p == nil {
+		return memory{}, fmt.Errorf("%d bytes of memory for operands were refused by the system: %w", bytes, err)
+	}
+	return memory{p, bytes}, nil
+}
+
 func (m *memory) free() {
 	C.memory_unmap(m.p, C.size_t(m.bytes))
 	m.p = nil
