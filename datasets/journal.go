@@ -1,0 +1,224 @@
+package datasets
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Journal keeps each finished case on disk before the next begins, so that a
+// run that is killed loses at most the case in flight.
+//
+// Its file is text, one record a line: the CRC-32C of the rest of the line in
+// eight hexadecimal digits, a space, and a JSON object. The first line's
+// object is the header (JournalHeader); each further one is a row, by the
+// column names of the Parquet form. A line that is cut off at the end of the
+// file was being written when the machine stopped, and is dropped; a wrong
+// line anywhere else is corruption, and is refused.
+type Journal struct {
+	path string
+	file *os.File
+	err  error
+}
+
+// JournalHeader says which run a journal is of.
+type JournalHeader struct {
+	SchemaVersion int      `json:"journal_schema_version"`
+	Meta          Meta     `json:"meta"`
+	Devices       []Device `json:"devices"`
+	// PlanHash identifies the plan, so that only the same plan is resumed.
+	PlanHash string `json:"plan_hash"`
+}
+
+// maxJournalLine bounds one record: a row with a million samples.
+const maxJournalLine = 64 << 20
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// CreateJournal begins a journal. The file must not exist yet: a journal that
+// is there may be somebody's only copy.
+func CreateJournal(path string, header JournalHeader) (*Journal, error) {
+	header.SchemaVersion = SchemaVersion
+	b, err := json.Marshal(header)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	if err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("journal %s exists already: resume it, or move it away", path)
+		}
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	j := &Journal{path: path, file: f}
+	if err := j.line(b); err != nil {
+		f.Close()
+		os.Remove(path)
+		return nil, err
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
+// OpenJournal reads a journal and opens it to append to it. A torn last line
+// is cut off, which torn reports.
+func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, torn bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, header, nil, false, fmt.Errorf("journal: %w", err)
+	}
+	header, rows, good, torn, err := readJournal(f)
+	if err == nil && torn {
+		err = errors.Join(f.Truncate(good), f.Sync())
+	}
+	if err != nil {
+		f.Close()
+		return nil, JournalHeader{}, nil, false, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return &Journal{path: path, file: f}, header, rows, torn, nil
+}
+
+// ReadJournal reads a journal and leaves it as it is. torn reports that a last
+// line was cut off and is missing from rows.
+func ReadJournal(path string) (header JournalHeader, rows []Row, torn bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return header, nil, false, fmt.Errorf("journal: %w", err)
+	}
+	defer f.Close()
+	header, rows, _, torn, err = readJournal(f)
+	if err != nil {
+		return JournalHeader{}, nil, false, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return header, rows, torn, nil
+}
+
+// Append writes one row and waits until the disk has it. After a failure the
+// journal takes no more: what follows a torn line could not be read.
+func (j *Journal) Append(row Row) error {
+	if j.err != nil {
+		return j.err
+	}
+	b, err := marshalRow(&row)
+	if err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return j.line(b)
+}
+
+func (j *Journal) line(object []byte) error {
+	if len(object) > maxJournalLine-16 {
+		return fmt.Errorf("journal %s: a record of %d bytes is too long", j.path, len(object))
+	}
+	b := fmt.Appendf(make([]byte, 0, len(object)+10), "%08x ", crc32.Checksum(object, castagnoli))
+	b = append(append(b, object...), '\n')
+	// One write, so that a crash leaves a torn line at most.
+	_, err := j.file.Write(b)
+	if err == nil {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		j.err = fmt.Errorf("journal %s: a record could not be written: %w", j.path, err)
+	}
+	return j.err
+}
+
+// Path is where the journal lies.
+func (j *Journal) Path() string { return j.path }
+
+// Close closes the file, which holds every appended row already.
+func (j *Journal) Close() error {
+	if j.err == nil {
+		j.err = fmt.Errorf("journal %s is closed", j.path)
+	}
+	return j.file.Close()
+}
+
+// readJournal reads all lines; good is the length of the file up to the end of
+// the last whole one.
+func readJournal(r io.Reader) (header JournalHeader, rows []Row, good int64, torn bool, err error) {
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := boundedLine(lines)
+		if err == io.EOF {
+			// Without its newline a line was never finished, even where all
+			// else of it is there.
+			torn = len(line) > 0
+			if n == 1 {
+				return header, nil, 0, torn, errors.New("there is no whole first line, so nothing can be resumed: start a new run")
+			}
+			return header, rows, good, torn, nil
+		}
+		if err != nil {
+			return header, nil, 0, false, fmt.Errorf("line %d: %w", n, err)
+		}
+		object, err := checkLine(line)
+		if err == nil && n == 1 {
+			err = readHeader(object, &header)
+		} else if err == nil {
+			var row Row
+			if row, err = unmarshalRow(object); err == nil {
+				rows = append(rows, row)
+			}
+		}
+		if err != nil {
+			// A crash can leave the last line's blocks unwritten though its
+			// length is there; then nothing follows it.
+			if _, next := lines.Peek(1); n > 1 && next == io.EOF && errors.Is(err, errChecksum) {
+				return header, rows, good, true, nil
+			}
+			return header, nil, 0, false, fmt.Errorf("line %d: %w", n, err)
+		}
+		good += int64(len(line))
+	}
+}
+
+var errChecksum = errors.New("the record does not match its checksum")
+
+// checkLine returns the object of a line that ends in a newline.
+func checkLine(line []byte) ([]byte, error) {
+	sum, object, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+	want, err := strconv.ParseUint(string(sum), 16, 32)
+	if !ok || err != nil || len(sum) != 8 || uint32(want) != crc32.Checksum(object, castagnoli) {
+		return nil, errChecksum
+	}
+	return object, nil
+}
+
+func readHeader(object []byte, h *JournalHeader) error {
+	if err := json.Unmarshal(object, h); err != nil {
+		return fmt.Errorf("no journal header: %w", err)
+	}
+	switch {
+	case h.SchemaVersion < 1:
+		return errors.New("this is no journal of bench")
+	case h.SchemaVersion > SchemaVersion:
+		return fmt.Errorf("the journal has schema version %d, and this bench reads up to %d: use a newer bench", h.SchemaVersion, SchemaVersion)
+	}
+	return nil
+}
+
+// boundedLine reads up to and with the next newline.
+func boundedLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
+		if len(line) > maxJournalLine {
+			return nil, fmt.Errorf("longer than any record, %d bytes", maxJournalLine)
+		}
+	}
+}
