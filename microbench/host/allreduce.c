@@ -5,16 +5,15 @@
 #include <string.h>
 
 #include "bf16.h"
-#include "variant.h"
 
-#define VARIANT 0
+#define VARIANT ISA_PLAIN
 #include "reduce.inc"
 #undef VARIANT
 #if defined(__x86_64__)
-#define VARIANT 1
+#define VARIANT ISA_AVX2
 #include "reduce.inc"
 #undef VARIANT
-#define VARIANT 2
+#define VARIANT ISA_AVX512
 #include "reduce.inc"
 #undef VARIANT
 #endif
@@ -29,7 +28,7 @@ static const reduce_fn reducers[][3] = {
 #endif
 };
 
-static reduce_fn reducer(const allreduce_arg *a) { return reducers[a->variant][a->element]; }
+static reduce_fn reducer(const allreduce_arg *a) { return reducers[a->isa][a->element]; }
 
 static const int element_bytes[] = {4, 8, 2};
 

@@ -2,7 +2,6 @@ package host
 
 /*
 #include "allreduce.h"
-#include "variant.h"
 */
 import "C"
 
@@ -29,13 +28,13 @@ var elements = map[datasets.DType]C.int{
 
 // collective is an all-reduce ready to run.
 type collective struct {
-	team    *team
-	kernel  C.bench_kernel
-	arg     *C.allreduce_arg
-	memory  []memory
-	name    string
-	ranks   int
-	buffers int64 // elements of all outputs together
+	operands
+	team   *team
+	kernel C.bench_kernel
+	arg    *C.allreduce_arg
+	name   string
+	ranks  int
+	total  int64 // elements of all outputs together
 }
 
 // collectiveBytes is the buffers of all ranks, an input and an output each, or
@@ -72,13 +71,13 @@ func (b *Backend) prepareCollective(w datasets.Collective) (microbench.Case, err
 	if err != nil {
 		return nil, err
 	}
-	c := &collective{team: t, ranks: w.Ranks, buffers: w.SizeBytes / size * int64(w.Ranks)}
+	c := &collective{team: t, ranks: w.Ranks, total: w.SizeBytes / size * int64(w.Ranks)}
 	if err := c.allocate(w); err != nil {
 		c.Close()
 		return nil, err
 	}
 	a := c.arg
-	a.element, a.variant = element, C.variant_best()
+	a.element, a.isa = element, C.int(bestISA())
 	a.count, a.chunk = C.long(w.SizeBytes/size), C.long(ringChunkBytes/size)
 	// bf16 holds integers up to 256 exactly.
 	a.modulus = C.int(min(8, max(2, 256/w.Ranks)))
@@ -93,47 +92,27 @@ func (b *Backend) prepareCollective(w datasets.Collective) (microbench.Case, err
 			a.one_shot, c.name = 1, "direct, one shot"
 		}
 	}
-	c.name += " over shared memory, " + C.GoString(C.variant_name(a.variant))
+	c.name += " over shared memory, " + bestISA().String()
 	return c, nil
 }
 
 // allocate maps every rank's buffers and the argument that points to them.
 func (c *collective) allocate(w datasets.Collective) error {
-	n := int64(w.Ranks)
-	pointer := int64(unsafe.Sizeof(uintptr(0)))
-	get := func(bytes int64) (unsafe.Pointer, error) {
-		m, err := newMemory(bytes)
-		if err != nil {
-			return nil, err
-		}
-		c.memory = append(c.memory, m)
-		return m.p, nil
+	o, n := &c.operands, int64(w.Ranks)
+	a := argument[C.allreduce_arg](o)
+	a.in, a.out = array[unsafe.Pointer](o, n), array[unsafe.Pointer](o, n)
+	a.progress, a.counts = array[C.ring_progress](o, n), array[C.rank_count](o, n)
+	if c.arg = a; o.err != nil {
+		return o.err
 	}
-	arg, err := get(int64(unsafe.Sizeof(C.allreduce_arg{})))
-	if err != nil {
-		return err
-	}
-	c.arg = (*C.allreduce_arg)(arg)
-	tables := [4]unsafe.Pointer{}
-	for i, bytes := range []int64{n * pointer, n * pointer, n * C.sizeof_ring_progress, n * C.sizeof_rank_count} {
-		if tables[i], err = get(bytes); err != nil {
-			return err
-		}
-	}
-	c.arg.in, c.arg.out = (*unsafe.Pointer)(tables[0]), (*unsafe.Pointer)(tables[1])
-	c.arg.progress, c.arg.counts = (*C.ring_progress)(tables[2]), (*C.rank_count)(tables[3])
-	in, out := unsafe.Slice(c.arg.in, n), unsafe.Slice(c.arg.out, n)
+	in, out := unsafe.Slice(a.in, n), unsafe.Slice(a.out, n)
 	for r := range in {
-		if in[r], err = get(w.SizeBytes); err != nil {
-			return err
-		}
+		in[r] = o.get(w.SizeBytes)
 		if out[r] = in[r]; !w.InPlace {
-			if out[r], err = get(w.SizeBytes); err != nil {
-				return err
-			}
+			out[r] = o.get(w.SizeBytes)
 		}
 	}
-	return nil
+	return o.err
 }
 
 // Check compares every element of every rank's result with the exact sum: the
@@ -147,7 +126,7 @@ func (c *collective) Check() (microbench.Check, error) {
 // count compares the outputs as they are.
 func (c *collective) count() microbench.Check {
 	c.team.run(C.bench_kernel(C.allreduce_check), unsafe.Pointer(c.arg), 1)
-	out := microbench.Check{Checked: c.buffers}
+	out := microbench.Check{Checked: c.total}
 	for _, r := range unsafe.Slice(c.arg.counts, c.ranks) {
 		out.Wrong += int64(r.wrong)
 	}
@@ -164,9 +143,6 @@ func (c *collective) Batch(n int64) (microbench.Timing, error) {
 func (c *collective) Implementation() (name, version string) { return c.name, "" }
 
 func (c *collective) Close() error {
-	for i := range c.memory {
-		c.memory[i].free()
-	}
-	c.memory, c.arg = nil, nil
+	c.free()
 	return nil
 }

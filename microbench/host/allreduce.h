@@ -17,7 +17,7 @@ typedef struct {
 } rank_count;
 
 typedef struct {
-	int element, variant;
+	int element, isa;
 	long count;    /* elements a rank */
 	long chunk;    /* elements that a rank of a ring passes on at once */
 	int one_shot;  /* direct: every rank adds up the whole buffer for itself */

@@ -27,7 +27,7 @@ func allReduce(algorithm string, d datasets.DType, bytes int64, ranks int, inPla
 }
 
 // Sizes of one element, around a cache line and a vector step, that do not
-// divide by the ranks, and across the slabs of a ring, on every variant.
+// divide by the ranks, and across the slabs of a ring, on every instruction set.
 func TestAllReduceIsExact(t *testing.T) {
 	b := crowded(t)
 	for _, algorithm := range []string{"ring", "direct"} {
@@ -41,13 +41,13 @@ func TestAllReduceIsExact(t *testing.T) {
 							t.Fatal(err)
 						}
 						arg := c.(*collective).arg
-						for best := arg.variant; arg.variant >= 0; arg.variant-- {
+						for best := arg.isa; arg.isa >= 0; arg.isa-- {
 							for stream := range arg.stream + 2 { // 0 and 1, whatever was chosen
 								arg.stream = stream
 								for range 2 { // a second run counts its chunks on from the first
 									got, err := c.Check()
 									if err != nil || got.Wrong != 0 || got.Checked != count*int64(ranks) {
-										t.Errorf("%s, variant %d of %d, stream %d: %+v, %v", w.Key(), arg.variant, best, stream, got, err)
+										t.Errorf("%s, ISA %d of %d, stream %d: %+v, %v", w.Key(), arg.isa, best, stream, got, err)
 									}
 								}
 							}

@@ -11,6 +11,7 @@ import "C"
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 
 	"bench/datasets"
 	"bench/microbench"
@@ -38,8 +39,9 @@ type Backend struct {
 	cpus    []int
 	device  datasets.Device
 	teams   map[int]*team
-	// sentinel is nil before its first run.
-	sentinel *sentinelWork
+	// sentinel is the memory of Sentinel, nil before its first run.
+	sentinel    *operands
+	sentinelArg unsafe.Pointer
 }
 
 var _ microbench.Backend = (*Backend)(nil)

@@ -173,24 +173,14 @@ void moe_kernel(void *p, int rank, int ranks)
 	experts_combine(e, a->ops, NULL, a->out, rank, ranks);
 }
 
-/* multiply is one row by one matrix, from the matrix's definition. */
-static void multiply(const matrix *m, int type, long i, const double *x, double *y)
-{
-	for (long o = 0; o < m->outputs; o++) {
-		y[o] = 0;
-		for (long k = 0; k < m->inputs; k++)
-			y[o] += x[k] * matrix_value(m, type, i, o, k);
-	}
-}
-
 double experts_reference(const experts *e, long token, const double *x, double *out)
 {
-	double *gate = malloc((2 * e->inter + e->hidden + e->experts) * sizeof *gate);
+	double *gate = calloc(2 * e->inter + e->hidden + e->experts, sizeof *gate);
 	double *up = gate + e->inter, *y = up + e->inter, *logits = y + e->hidden;
 	double worst = INFINITY, other = -INFINITY, sum = 0;
 	const int32_t *assign = e->assign + token * e->top_k;
 	if (e->top_k > 0)
-		multiply(&e->router, e->type, 0, x, logits);
+		matrix_multiply(&e->router, e->type, 0, x, logits);
 	for (long j = 0; j < e->top_k; j++)
 		worst = fmin(worst, logits[assign[j]]);
 	for (long i = 0; i < e->experts && e->top_k > 0; i++) {
@@ -208,15 +198,15 @@ double experts_reference(const experts *e, long token, const double *x, double *
 		long expert = e->top_k > 0 ? assign[j] : 0;
 		double share = e->top_k > 0 ? exp(logits[expert]) / sum : 1;
 		long place = e->place ? e->place[expert] : expert;
-		multiply(&e->up, e->type, place, x, up);
+		matrix_multiply(&e->up, e->type, place, x, up);
 		if (e->gated)
-			multiply(&e->gate, e->type, place, x, gate);
+			matrix_multiply(&e->gate, e->type, place, x, gate);
 		for (long i = 0; i < e->inter; i++) {
 			double u = up[i];
 			up[i] = e->gated ? u * gate[i] / (1 + exp(-gate[i]))
 			                 : 0.5 * u * (1 + tanh(sqrt(2 / M_PI) * (u + 0.044715 * u * u * u)));
 		}
-		multiply(&e->down, e->type, place, up, y);
+		matrix_multiply(&e->down, e->type, place, up, y);
 		for (long i = 0; i < e->hidden; i++)
 			out[i] += share * y[i];
 	}

@@ -3,7 +3,10 @@
 #ifndef BENCH_ISA_H
 #define BENCH_ISA_H
 
-enum { ISA_PLAIN = 0, ISA_AVX2 = 1, ISA_AVX512 = 2 };
+/* Macros, so that the preprocessor can tell them apart (lanes.h). */
+#define ISA_PLAIN 0
+#define ISA_AVX2 1
+#define ISA_AVX512 2
 
 /* Targets are set function by function, so that the rest of the file, and the
  * binary, stay runnable on any CPU of the architecture. */

@@ -1,7 +1,7 @@
-/* lanes.h: vectors of the instruction set at hand. A kernel's body lies in a
-   file of its own (X.inc), which X.c includes once for every VARIANT; a binary
-   so holds them all, and variant_best chooses when it runs. The body writes
-   FN(name) for its functions and TARGET before each.
+/* lanes.h: vectors of one instruction set. A kernel's body lies in a file of
+   its own (X.inc), which X.c includes once for every VARIANT (an ISA_ of
+   isa.h); a binary so holds them all. The body writes FN(name) for its
+   functions and TARGET before each.
 
    There is no include guard: every inclusion sets the macros anew. */
 #undef TARGET
@@ -9,21 +9,19 @@
 #undef LANES
 #undef STREAM
 
-#define VARIANT_PLAIN 0 /* what the compiler assumes: SSE2 or NEON */
-#define VARIANT_AVX2 1
-#define VARIANT_AVX512 2
+#include "isa.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-#if VARIANT == VARIANT_AVX512
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")))
+#if VARIANT == ISA_AVX512
+#define TARGET TARGET_AVX512
 #define FN(name) name##_avx512
 #define LANES 16
 #define STREAM(p, v) _mm512_stream_ps((float *)(p), (__m512)(v))
-#elif VARIANT == VARIANT_AVX2
-#define TARGET __attribute__((target("avx2,fma")))
+#elif VARIANT == ISA_AVX2
+#define TARGET TARGET_AVX2
 #define FN(name) name##_avx2
 #define LANES 8
 #define STREAM(p, v) _mm256_stream_ps((float *)(p), (__m256)(v))

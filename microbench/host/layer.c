@@ -122,28 +122,19 @@ static void norm_reference(const layer_arg *a, int which, const double *x, doubl
 		y[i] = x[i] / sqrt(square / n + 1e-5) * gain_of(a, which, i);
 }
 
-static void multiply(const matrix *m, int type, const double *x, double *y)
-{
-	for (long o = 0; o < m->outputs; o++) {
-		y[o] = 0;
-		for (long k = 0; k < m->inputs; k++)
-			y[o] += x[k] * matrix_value(m, type, 0, o, k);
-	}
-}
-
-row_check layer_check_row(const layer_arg *a, long sequence, double bound)
+static row_check layer_check_row(const layer_arg *a, long sequence, double bound)
 {
 	const experts *e = &a->experts;
 	const attention *at = &a->attention;
 	const long n = e->hidden, q = at->heads * at->head_dim, kv = at->kv_heads * at->head_dim;
-	double *x = malloc((4 * n + 2 * q + 2 * kv) * sizeof *x), *y = x + n, *middle = y + n, *out = middle + n;
+	double *x = calloc(4 * n + 2 * q + 2 * kv, sizeof *x), *y = x + n, *middle = y + n, *out = middle + n;
 	double *projected = out + n, *attended = projected + q + 2 * kv;
 	for (long i = 0; i < n; i++)
 		x[i] = a->x[sequence * whole_panels(n) + i];
 	norm_reference(a, 0, x, y);
-	multiply(&a->qkv, e->type, y, projected);
+	matrix_multiply(&a->qkv, e->type, 0, y, projected);
 	attention_reference(at, sequence, projected, projected + q, projected + q + kv, attended);
-	multiply(&a->output, e->type, attended, middle);
+	matrix_multiply(&a->output, e->type, 0, attended, middle);
 	for (long i = 0; i < n; i++)
 		middle[i] += x[i];
 	norm_reference(a, 1, middle, y);
@@ -156,11 +147,11 @@ row_check layer_check_row(const layer_arg *a, long sequence, double bound)
 	return c;
 }
 
-row_check attention_check_row(const attention_arg *a, long sequence, double bound)
+static row_check attention_check_row(const attention_arg *a, long sequence, double bound)
 {
 	const attention *at = &a->attention;
 	const long n = at->heads * at->head_dim;
-	double *query = malloc(2 * n * sizeof *query), *out = query + n;
+	double *query = calloc(2 * n, sizeof *query), *out = query + n;
 	for (long i = 0; i < n; i++)
 		query[i] = at->query[sequence * at->row + i];
 	attention_reference(at, sequence, query, NULL, NULL, out);
@@ -169,10 +160,10 @@ row_check attention_check_row(const attention_arg *a, long sequence, double boun
 	return c;
 }
 
-row_check moe_check_row(const moe_arg *a, long token, double bound)
+static row_check moe_check_row(const moe_arg *a, long token, double bound)
 {
 	const long n = a->experts.hidden;
-	double *x = malloc(2 * n * sizeof *x), *out = x + n;
+	double *x = calloc(2 * n, sizeof *x), *out = x + n;
 	for (long i = 0; i < n; i++)
 		x[i] = a->x[token * whole_panels(n) + i];
 	double short_by = experts_reference(&a->experts, token, x, out);
@@ -180,4 +171,17 @@ row_check moe_check_row(const moe_arg *a, long token, double bound)
 	c.short_by = short_by;
 	free(x);
 	return c;
+}
+
+void check_rows(void *p, int rank, int ranks)
+{
+	const check_arg *a = p;
+	for (long i = rank; i < a->count; i += ranks) {
+		if (a->layer)
+			a->found[i] = layer_check_row(a->layer, a->rows[i], a->bound);
+		else if (a->attention)
+			a->found[i] = attention_check_row(a->attention, a->rows[i], a->bound);
+		else
+			a->found[i] = moe_check_row(a->moe, a->rows[i], a->bound);
+	}
 }

@@ -36,9 +36,18 @@ typedef struct {
 	long wrong;
 } row_check;
 
-row_check layer_check_row(const layer_arg *a, long sequence, double bound);
-row_check attention_check_row(const attention_arg *a, long sequence, double bound);
-row_check moe_check_row(const moe_arg *a, long token, double bound);
+/* A kernel for team_run that checks some rows of one of the three. */
+typedef struct {
+	const layer_arg *layer;
+	const attention_arg *attention;
+	const moe_arg *moe;
+	long count;
+	const long *rows; /* sequences or tokens */
+	double bound;
+	row_check *found; /* one a row */
+} check_arg;
+
+void check_rows(void *arg, int rank, int ranks);
 
 /* fill_rows writes n rows of random values of ±1.73, of unit variance, `row`
    floats apart. */

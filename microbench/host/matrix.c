@@ -29,3 +29,12 @@ void fill_matrices(void *p, int rank, int ranks)
 	for (long c = 1; c < a->copies; c++)
 		memcpy(a->base + c * a->stride + from * 64, a->base + from * 64, (to - from) * 64);
 }
+
+void matrix_multiply(const matrix *m, int type, long i, const double *x, double *y)
+{
+	for (long o = 0; o < m->outputs; o++) {
+		y[o] = 0;
+		for (long k = 0; k < m->inputs; k++)
+			y[o] += x[k] * matrix_value(m, type, i, o, k);
+	}
+}

@@ -64,6 +64,10 @@ static inline float matrix_value(const matrix *m, int type, long i, long output,
 	return weight_round(type, m->scale * random_value(m->seed, (i * m->outputs + output) * m->inputs + input));
 }
 
+/* matrix_multiply is one row by the i-th matrix in double precision, from the
+   matrix's definition. */
+void matrix_multiply(const matrix *m, int type, long i, const double *x, double *y);
+
 /* split gives rank's part of n things. */
 static inline void split(long n, int rank, int ranks, long *from, long *to)
 {

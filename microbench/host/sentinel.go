@@ -16,17 +16,6 @@ import (
 	"bench/microbench"
 )
 
-// sentinelWork is the sentinel's memory, kept from the first call.
-type sentinelWork struct {
-	data, sums, arg memory
-}
-
-func (s *sentinelWork) free() {
-	s.data.free()
-	s.sums.free()
-	s.arg.free()
-}
-
 // Sentinel runs a fixed mix of arithmetic in registers and a pass over 16 MiB
 // of memory on every core.
 func (b *Backend) Sentinel() (float64, error) {
@@ -35,18 +24,17 @@ func (b *Backend) Sentinel() (float64, error) {
 		return 0, err
 	}
 	if b.sentinel == nil {
-		s := &sentinelWork{}
+		o := &operands{}
 		n := int64(len(b.cpus))
-		err := newMemories(operand{&s.data, n * C.SENTINEL_DOUBLES * 8}, operand{&s.sums, n * 64},
-			operand{&s.arg, int64(unsafe.Sizeof(C.sentinel_arg{}))})
-		if err != nil {
-			return 0, err
+		arg := argument[C.sentinel_arg](o)
+		arg.data, arg.sums = array[C.double](o, n*C.SENTINEL_DOUBLES), array[C.double](o, n*8)
+		if o.err != nil {
+			o.free()
+			return 0, o.err
 		}
-		arg := (*C.sentinel_arg)(s.arg.p)
-		arg.data, arg.sums = (*C.double)(s.data.p), (*C.double)(s.sums.p)
-		b.sentinel = s
+		b.sentinel, b.sentinelArg = o, unsafe.Pointer(arg)
 	}
-	return t.run(C.bench_kernel(C.sentinel), b.sentinel.arg.p, 1), nil
+	return t.run(C.bench_kernel(C.sentinel), b.sentinelArg, 1), nil
 }
 
 // Clock is the one that Batch reads.

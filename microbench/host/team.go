@@ -77,24 +77,3 @@ func slice[T any](m memory) []T {
 	var t T
 	return unsafe.Slice((*T)(m.p), m.bytes/int64(unsafe.Sizeof(t)))
 }
-
-// operand is memory that is asked for.
-type operand struct {
-	m     *memory
-	bytes int64
-}
-
-// newMemories maps several operands, or none.
-func newMemories(want ...operand) error {
-	for i, w := range want {
-		m, err := newMemory(w.bytes)
-		if err != nil {
-			for _, done := range want[:i] {
-				done.m.free()
-			}
-			return err
-		}
-		*w.m = m
-	}
-	return nil
-}

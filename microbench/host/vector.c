@@ -2,24 +2,24 @@
 
 #include <math.h>
 
-#define VARIANT 0
+#define VARIANT ISA_PLAIN
 #include "vector.inc"
 #undef VARIANT
 #if defined(__x86_64__)
-#define VARIANT 1
+#define VARIANT ISA_AVX2
 #include "vector.inc"
 #undef VARIANT
-#define VARIANT 2
+#define VARIANT ISA_AVX512
 #include "vector.inc"
 #undef VARIANT
 #endif
 
-const vector_ops *vector_ops_of(int variant)
+const vector_ops *vector_ops_of(int isa)
 {
 #if defined(__x86_64__)
-	if (variant == 2)
+	if (isa == ISA_AVX512)
 		return &ops_avx512;
-	if (variant == 1)
+	if (isa == ISA_AVX2)
 		return &ops_avx2;
 #endif
 	return &ops_plain;

@@ -46,6 +46,6 @@ typedef struct {
 	void (*add_scaled)(long n, float f, const float *x, float *y);
 } vector_ops;
 
-const vector_ops *vector_ops_of(int variant);
+const vector_ops *vector_ops_of(int isa);
 
 #endif
