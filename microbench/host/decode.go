@@ -65,7 +65,7 @@ func (b *Backend) layAttention(w datasets.Attention, c *layerCase) {
 	l.attention(o, &a.attention, w)
 	row := w.Heads * w.HeadDim
 	a.attention.query, a.attention.row = array[C.float](o, w.Batch*row), C.long(row)
-	copies := b.copies(w.Cache, w.KVBytes())
+	copies := b.blocks(w.Cache, w.KVBytes())
 	a.copies, a.stride = C.long(copies), C.size_t(l.bytes)
 	a.base = (*C.char)(o.get(copies * l.bytes))
 	c.sample(w.Batch, attentionMACs(w))
@@ -119,7 +119,7 @@ func (b *Backend) layDecode(w datasets.DecodeLayer, c *layerCase) {
 	a.projected = array[C.float](o, w.Batch*projected)
 	cosine, sine := array[C.float](o, w.HeadDim/2), array[C.float](o, w.HeadDim/2)
 	touched := (w.AttentionWeights()+float64(min(w.Experts, w.Batch*max(topK, 1)))*w.ExpertWeights())*w.Type.Size() + w.Attention().KVBytes()
-	copies := b.copies(w.Cache, touched)
+	copies := b.blocks(w.Cache, touched)
 	a.copies, a.stride = C.long(copies), C.size_t(l.bytes)
 	a.base = (*C.char)(o.get(copies * l.bytes))
 	c.sample(w.Batch, w.FLOPs()/2/float64(w.Batch))

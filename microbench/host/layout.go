@@ -53,10 +53,10 @@ func lineUp(bytes int64) int64 { return (bytes + 63) / 64 * 64 }
 
 func wholePanels(n int64) int64 { return (n + C.PANEL - 1) / C.PANEL * C.PANEL }
 
-// copies is how many blocks a case rotates through, when each run touches that
+// blocks is how many blocks a case rotates through, when each run touches that
 // many bytes of one: enough that a block has left the last-level caches, twice
 // their size, before its turn comes again.
-func (b *Backend) copies(cache datasets.Cache, touched float64) int64 {
+func (b *Backend) blocks(cache datasets.Cache, touched float64) int64 {
 	if cache == datasets.Hot {
 		return 1
 	}

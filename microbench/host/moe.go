@@ -123,7 +123,7 @@ func (b *Backend) layMoE(w datasets.MoELayer, assigned, place []int32, active in
 	row := wholePanels(w.Hidden)
 	a.x, a.out = array[C.float](o, w.Tokens*row), array[C.float](o, w.Tokens*row)
 	imposed, places := array[C.int32_t](o, int64(len(assigned))), array[C.int32_t](o, w.Experts)
-	copies := b.copies(w.Cache, float64(l.bytes))
+	copies := b.blocks(w.Cache, float64(l.bytes))
 	a.copies, a.stride = C.long(copies), C.size_t(l.bytes)
 	a.base = (*C.char)(o.get(copies * l.bytes))
 	c.sample(w.Tokens, w.FLOPs()/2/float64(w.Tokens))
