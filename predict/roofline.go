@@ -12,6 +12,10 @@ import (
 // a third roof). Nothing is fitted.
 func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 	p := datasets.Prediction{Rule: "max", Terms: make([]datasets.Term, 0, 3)}
+	if f := narrowWeights(w); f != "" {
+		p.NotPredicted = "no model of the " + f + " format"
+		return p
+	}
 	if f := w.FLOPs(); f > 0 && w.Suite() != datasets.SuiteHBM && w.Suite() != datasets.SuiteAllReduce {
 		peak := d.PeakFLOPs[w.DType()].Value
 		if peak == 0 {
@@ -36,6 +40,23 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 	}
 	longest(&p)
 	return p
+}
+
+// narrowWeights names the format of weights that are narrower than the
+// workload's type, of which its Bytes are therefore too many, or "".
+func narrowWeights(w datasets.Workload) string {
+	f := ""
+	switch w := w.(type) {
+	case datasets.GEMM:
+		f = w.Format
+	case datasets.MoELayer:
+		f = w.Format
+	}
+	switch f {
+	case "int8_wo", "int4_wo", "w4a16_mxfp4", "w4afp8":
+		return f
+	}
+	return ""
 }
 
 // longest joins the terms by their maximum.

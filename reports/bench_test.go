@@ -29,7 +29,7 @@ func BenchmarkImportPredictReport(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, render := range []func() error{
-			func() error { return Text(io.Discard, r, TextOptions{Rows: DefaultRows}) },
+			func() error { return Text(io.Discard, r, TextOptions{Rows: 0}) },
 			func() error { return JSON(io.Discard, r) },
 		} {
 			if err := render(); err != nil {

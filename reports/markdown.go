@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -74,7 +73,7 @@ func (r *Report) markdownSection(out *sink, s *Section, limit int) {
 	if len(rows) == 0 {
 		return
 	}
-	title := fmt.Sprintf("%s on %s, %s", s.Suite, EscapeMarkdown(s.Device), EscapeMarkdown(string(s.Source)))
+	title := EscapeMarkdown(s.title())
 	if s.Source == datasets.SourceSimulated {
 		title += " (says nothing about hardware)"
 	}

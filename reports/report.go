@@ -74,9 +74,11 @@ func (r *Report) best(j *Joined) int {
 	return -1
 }
 
-// Section is the rows of one source, device and suite: one table.
+// Section is the rows of one source, tool, device and suite: one table.
 type Section struct {
 	Source datasets.Source
+	// Tool made imported rows, else "".
+	Tool   string
 	Device string
 	Suite  datasets.Suite
 	// Rows is all of the section's rows, in the order of the input.
@@ -86,26 +88,26 @@ type Section struct {
 // Sections splits the rows into tables, hardware before simulation.
 func (r *Report) Sections() []Section {
 	type id struct {
-		source datasets.Source
-		device string
-		suite  datasets.Suite
+		source       datasets.Source
+		tool, device string
+		suite        datasets.Suite
 	}
 	at := map[id]int{}
 	var sections []Section
 	for i := range r.Rows {
 		j := &r.Rows[i]
-		k := id{j.Row.Measurement.Source, j.Row.DeviceID, j.Row.Workload.Suite()}
+		k := id{j.Row.Measurement.Source, j.Row.Measurement.Origin.Tool, j.Row.DeviceID, j.Row.Workload.Suite()}
 		s, ok := at[k]
 		if !ok {
 			s = len(sections)
 			at[k] = s
-			sections = append(sections, Section{Source: k.source, Device: k.device, Suite: k.suite})
+			sections = append(sections, Section{Source: k.source, Tool: k.tool, Device: k.device, Suite: k.suite})
 		}
 		sections[s].Rows = append(sections[s].Rows, j)
 	}
 	rank := map[datasets.Source]int{datasets.SourceMeasured: 0, datasets.SourceImported: 1, datasets.SourceSimulated: 2}
 	slices.SortStableFunc(sections, func(a, b Section) int {
-		return cmp.Or(cmp.Compare(rank[a.Source], rank[b.Source]), cmp.Compare(a.Device, b.Device),
+		return cmp.Or(cmp.Compare(rank[a.Source], rank[b.Source]), cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.Device, b.Device),
 			cmp.Compare(suiteOrder(a.Suite), suiteOrder(b.Suite)))
 	})
 	return sections
@@ -135,6 +137,15 @@ func (r *Report) Worst(rows []*Joined, n int) []*Joined {
 	return out
 }
 
+// title names a section.
+func (s *Section) title() string {
+	t := string(s.Suite) + " on " + s.Device + ", " + string(s.Source)
+	if s.Tool != "" {
+		t += " from " + s.Tool
+	}
+	return t
+}
+
 // headline is the groups over all ops, data types and regimes of a suite: on
 // the test half where the suite has calibrated predictions (so that every tier
 // is judged on the same rows), else on all rows.
@@ -157,4 +168,13 @@ func (r *Report) headline() []Group {
 		}
 	}
 	return out
+}
+
+// WithPredictions is the report's runs with the report's predictions in place
+// of those that were kept in their files.
+func WithPredictions(r *Report) []*datasets.Run {
+	for i := range r.Rows {
+		r.Rows[i].Row.Predictions = r.Rows[i].Predictions
+	}
+	return r.Runs
 }

@@ -113,7 +113,7 @@ func TestGolden(t *testing.T) {
 		defer b.Reset()
 		return bytes.Clone(b.Bytes())
 	}
-	golden(t, "report.txt", render(Text(&b, r, TextOptions{Rows: DefaultRows})))
+	golden(t, "report.txt", render(Text(&b, r, TextOptions{Rows: 0})))
 	golden(t, "report_worst.txt", render(Text(&b, r, TextOptions{Rows: 1})))
 	golden(t, "report.md", render(Markdown(&b, r, 0)))
 	golden(t, "report.json", render(JSON(&b, r)))

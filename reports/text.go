@@ -19,12 +19,12 @@ type TextOptions struct {
 	// written beyond it.
 	Width int
 	// Rows is how many rows a table shows, the worst ones where there are
-	// more; negative is all.
+	// more; negative is all, and 0 the default: tables of up to defaultRows are
+	// shown whole, of longer ones the worst defaultWorst.
 	Rows int
 }
 
-// DefaultRows is how many rows of a suite a report shows unless asked.
-const DefaultRows = 40
+const defaultRows, defaultWorst = 40, 10
 
 // Text writes a report for a terminal: a table a suite, then the error by suite
 // and tier, then what failed, was skipped, flagged, or not predicted. It uses
@@ -115,20 +115,26 @@ func snipLines(cell string, width int) string {
 }
 
 func (v *textView) section(r *Report, s *Section) {
-	rows, title := s.Rows, fmt.Sprintf("%s on %s, %s", s.Suite, Clean(s.Device), s.Source)
+	rows, title := s.Rows, Clean(s.title())
 	if s.Source == datasets.SourceSimulated {
 		title += " (SIMULATED: says nothing about hardware)"
 	}
 	rows = measuredRows(rows)
 	hidden := 0
-	if v.rows >= 0 && len(rows) > v.rows {
-		if worst := r.Worst(rows, v.rows); len(worst) > 0 {
+	limit := v.rows
+	if limit == 0 {
+		if limit = defaultRows; len(rows) > limit {
+			limit = defaultWorst
+		}
+	}
+	if limit >= 0 && len(rows) > limit {
+		if worst := r.Worst(rows, limit); len(worst) > 0 {
 			hidden = len(rows) - len(worst)
 			rows = worst
 			title += fmt.Sprintf("; the worst %d of %s by |error|", len(worst), Count(len(worst)+hidden))
 		} else {
-			hidden = len(rows) - v.rows
-			rows = rows[:v.rows]
+			hidden = len(rows) - limit
+			rows = rows[:limit]
 		}
 	}
 	if len(rows) == 0 {
@@ -204,13 +210,30 @@ func rowCells(r *Report, j *Joined) [7]string {
 	return [7]string{name, measured, lines(tier), lines(predicted), lines(errs), lines(binds), left}
 }
 
+// summary is a table of the headline for each source and tool.
 func (v *textView) summary(r *Report) {
 	groups := r.headline()
-	if len(groups) == 0 {
-		return
+	for len(groups) > 0 {
+		source, tool := groups[0].Source, groups[0].Tool
+		n := slices.IndexFunc(groups, func(g Group) bool { return g.Source != source || g.Tool != tool })
+		if n < 0 {
+			n = len(groups)
+		}
+		title := "Error by suite and tier, " + source
+		if tool != "" {
+			title += " from " + tool
+		}
+		if groups[0].Simulated {
+			title += " (SIMULATED: says nothing about hardware)"
+		}
+		v.out.printf("\n")
+		v.line(Clean(title))
+		v.summaryTable(groups[:n])
+		groups = groups[n:]
 	}
-	v.out.printf("\n")
-	v.line("Error by suite and tier (predicted / measured − 1)")
+}
+
+func (v *textView) summaryTable(groups []Group) {
 	t := v.plain()
 	configs := []table.ColumnConfig{{Number: 2, WidthMax: max(v.width-64, 10), WidthMaxEnforcer: text.WrapSoft}}
 	for i := 5; i <= 9; i++ {
@@ -219,11 +242,7 @@ func (v *textView) summary(r *Report) {
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(table.Row{"suite", "device", "tier", "rows", "n", "MAPE", "median", "p90", "bias"})
 	for _, g := range groups {
-		device := Clean(g.Device)
-		if g.Source != string(datasets.SourceMeasured) {
-			device += " " + g.Source
-		}
-		t.AppendRow(table.Row{g.Suite, device, g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
+		t.AppendRow(table.Row{g.Suite, Clean(g.Device), g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
 			Percent(g.MedianAPE), Percent(g.P90APE), SignedPercent(g.Bias)})
 	}
 	v.render(t)
@@ -246,7 +265,7 @@ func (v *textView) reasons(title string, reasons []Reason) {
 			v.line("… more reasons (--rows all, or --format json)")
 			break
 		}
-		v.line("  " + s)
+		v.out.printf("  %s\n", strings.ReplaceAll(text.WrapSoft(s, v.width-4), "\n", "\n    "))
 	}
 }
 

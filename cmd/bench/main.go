@@ -32,6 +32,9 @@ const (
 // is a file with such a function, and a line here.
 var verbs = []func() *cobra.Command{
 	predictCommand,
+	reportCommand,
+	calibrateCommand,
+	exportCommand,
 	validateCommand,
 }
 

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"os"
@@ -253,5 +254,31 @@ func TestRelative(t *testing.T) {
 	}
 	if c := Relative(datasets.Device{ID: "host", Kind: "cpu", Arch: "x86-64"}); c != nil {
 		t.Errorf("a CPU was given the calibration of %s", c.Device)
+	}
+}
+
+// TestCalibratedEntry: what bench calibrate writes of a catalogue device can be
+// read back, and an uncalibrated file by that name cannot.
+func TestCalibratedEntry(t *testing.T) {
+	d, err := Lookup("h100-sxm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		calibration *datasets.Calibration
+		ok          bool
+	}{
+		{&datasets.Calibration{Device: "h100-sxm", Source: "test"}, true},
+		{&datasets.Calibration{Device: "h200-sxm", Source: "test"}, false},
+		{nil, false},
+	} {
+		d.Calibration = c.calibration
+		b, err := json.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(bytes.NewReader(b)); (err == nil) != c.ok {
+			t.Errorf("calibration %+v: %v", c.calibration, err)
+		}
 	}
 }

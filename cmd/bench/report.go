@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"bench/datasets"
+	"bench/datasets/catalog"
+	"bench/reports"
+
+	"github.com/spf13/cobra"
+	// term: is standard output a terminal, and how wide.
+	"golang.org/x/term"
+)
+
+// joinFlags are those of every verb that joins rows with predictions.
+type joinFlags struct {
+	tiers  []string
+	device string
+}
+
+func (f *joinFlags) define(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.tiers, "tier", nil, "only these tiers: "+words(datasets.Tiers)+" (default all)")
+	c.Flags().StringVar(&f.device, "device", "", "catalogue entry or JSON file to predict with, for rows of that device or of an unknown one")
+}
+
+// join reads paths and predicts every row.
+func (f *joinFlags) join(paths []string) (*reports.Report, error) {
+	tiers, err := parseTiers(f.tiers)
+	if err != nil {
+		return nil, err
+	}
+	var override *datasets.Device
+	if f.device != "" {
+		d, err := catalog.LookupOrLoad(f.device)
+		if err != nil {
+			return nil, err
+		}
+		override = &d
+	}
+	runs, err := readRuns(paths)
+	if err != nil {
+		return nil, err
+	}
+	return reports.New(runs, tiers, reports.Catalogue(override))
+}
+
+// readRuns reads Parquet files and folders of them. No row at all is an error.
+func readRuns(paths []string) ([]*datasets.Run, error) {
+	runs, err := datasets.ReadPaths(paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if len(r.Rows) > 0 {
+			return runs, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: no rows", paths[0])
+}
+
+// reportFormats are the words of --format.
+var reportFormats = []string{"text", "md", "html", "json"}
+
+func reportCommand() *cobra.Command {
+	var f joinFlags
+	var format, out, explain, rows string
+	c := &cobra.Command{
+		Use:   "report PATH…",
+		Short: "Show measurements beside what each tier predicts, and the error",
+		Long: `report reads Parquet files, or folders of them, predicts every row anew in every
+tier that can be had, and shows the error: predicted / measured − 1.
+
+Sources (measured, imported, simulated) never share a figure. A table with more
+rows than --rows shows the worst by |error|; summaries always count them all.`,
+		Example: `  bench report results/
+  bench report results/ --format json -o report.json
+  bench report h100.parquet --tier datasheet,calibrated --rows all
+  bench report h100.parquet --explain "m=8192 n=12288 k=4096"`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("report: name a Parquet file or a folder of them, such as results/")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			limit, err := parseRows(rows)
+			if err != nil {
+				return err
+			}
+			render, err := renderer(format, limit, width(cmd))
+			if err != nil {
+				return err
+			}
+			r, err := f.join(args)
+			if err != nil {
+				return err
+			}
+			if explain != "" {
+				render = func(w io.Writer, r *reports.Report) error { return reports.Explain(w, r, explain) }
+			}
+			return output(cmd, out, func(w io.Writer) error { return render(w, r) })
+		},
+	}
+	f.define(c)
+	c.Flags().StringVar(&format, "format", "text", "text, md, html or json")
+	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
+	c.Flags().StringVar(&explain, "explain", "", "show all that is known of the rows with this key, or part of one")
+	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 40, or the worst 10 of more)")
+	return c
+}
+
+// parseRows reads --rows; all is −1, and nothing the default, 0.
+func parseRows(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	if s == "all" {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("rows %q is no number above 0: write one, or all", s)
+	}
+	return n, nil
+}
+
+func renderer(format string, rows, width int) (func(io.Writer, *reports.Report) error, error) {
+	switch format {
+	case "text":
+		return func(w io.Writer, r *reports.Report) error {
+			return reports.Text(w, r, reports.TextOptions{Width: width, Rows: rows})
+		}, nil
+	case "md":
+		return func(w io.Writer, r *reports.Report) error { return reports.Markdown(w, r, rows) }, nil
+	case "json":
+		return reports.JSON, nil
+	case "html":
+		return nil, fmt.Errorf("format html is not available yet: use text, md or json")
+	}
+	return nil, unknown("format", format, reportFormats)
+}
+
+// width is the terminal's, or 80 where standard output is none.
+func width(cmd *cobra.Command) int {
+	if f, ok := cmd.OutOrStdout().(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w >= 60 {
+			return w
+		}
+	}
+	return 80
+}
