@@ -71,7 +71,7 @@ type babelRun struct {
 func readBabelStream(b *batch, data []byte) error {
 	run := babelRun{}
 	tables := 0
-	for i, line := range lines(data) {
+	for i, line := range b.lines(data) {
 		line = strings.TrimSpace(line)
 		word, rest, _ := strings.Cut(line, ": ")
 		switch {

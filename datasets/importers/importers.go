@@ -277,6 +277,24 @@ func (b *batch) note(format string, args ...any) {
 	}
 }
 
+// maxLine bounds the lines that text readers look at: a table's row takes a
+// few hundred bytes.
+const maxLine = 1 << 14
+
+// lines splits text at its line ends, of Unix or Windows. A longer line is left
+// out, and a note says so.
+func (b *batch) lines(data []byte) []string {
+	out := strings.Split(string(data), "\n")
+	for i, line := range out {
+		if len(line) > maxLine {
+			b.note("line %d is longer than %d bytes, and was not read", i+1, maxLine)
+			line = ""
+		}
+		out[i] = strings.TrimSuffix(line, "\r")
+	}
+	return out
+}
+
 // device finds the printed name in the catalogue. An unknown device has
 // nothing but its name; a prediction for it needs a device file.
 func (b *batch) device(name string) *datasets.Device {

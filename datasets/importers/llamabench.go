@@ -139,7 +139,7 @@ func (b *batch) llamaMarkdown(data []byte) error {
 	}
 	var found []row
 	commit, number := "", ""
-	for i, line := range lines(data) {
+	for i, line := range b.lines(data) {
 		if m := llamaDevice.FindStringSubmatch(line); m != nil {
 			devices = append(devices, m[1])
 		}

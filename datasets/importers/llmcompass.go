@@ -50,7 +50,7 @@ func readLLMCompass(b *batch, data []byte) error {
 	default:
 		return fmt.Errorf("the file's name must be OPERATOR_DEVICE.csv with matmul, softmax, layernorm or gelu, and begins with %q", clip(operator))
 	}
-	for i, line := range lines(data) {
+	for i, line := range b.lines(data) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
@@ -66,11 +66,6 @@ func readLLMCompass(b *batch, data []byte) error {
 		b.add(observation{record: int64(i + 1), workload: w, device: device, timeS: seconds})
 	}
 	return nil
-}
-
-// lines splits text at its line ends, of Unix or Windows.
-func lines(data []byte) []string {
-	return strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
 }
 
 // counts reads the first n fields as whole numbers above zero.

@@ -89,7 +89,7 @@ func readNCCLTests(b *batch, data []byte) error {
 	}
 	run := ncclRun{test: ncclTest.FindString(filepath.Base(b.file))}
 	rows := false
-	for i, line := range lines(data) {
+	for i, line := range b.lines(data) {
 		line = strings.TrimSpace(ncclTag.ReplaceAllString(line, ""))
 		fields := strings.Fields(line)
 		switch {

@@ -76,7 +76,7 @@ func readNVBandwidth(b *batch, data []byte) error {
 	}
 	test, matrix := "", false
 	var columns []string
-	for i, line := range lines(data) {
+	for i, line := range b.lines(data) {
 		line = strings.TrimSpace(line)
 		fields := strings.Fields(line)
 		switch {
