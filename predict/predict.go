@@ -126,7 +126,7 @@ type Model struct {
 
 // Models lists every calibrated model; a workload belongs to the first that
 // applies.
-var Models = []*Model{}
+var Models = []*Model{gemmModel}
 
 func modelOf(w datasets.Workload) *Model {
 	for _, m := range Models {

@@ -50,12 +50,35 @@ func (r Range) position(v float64) float64 {
 }
 
 // Global searches the whole box by CMA-ES (Hansen, "The CMA Evolution
-// Strategy: A Tutorial", arXiv:1604.00772) from start, for at most evaluations
-// calls of loss, and returns the best values seen and their loss.
+// Strategy: A Tutorial", arXiv:1604.00772) for about evaluations calls of loss,
+// and returns the best values seen and their loss. A law with a choice of
+// tiles in it has many local optima, so the search runs from start, from three
+// random points, and once more with small steps from the best that they found.
 func Global(loss func(values []float64) float64, start []float64, box []Range, evaluations int) ([]float64, float64) {
-	// A step of a fifth of each range reaches the whole box in a few
-	// generations.
-	return search(loss, start, box, evaluations, &optimize.CmaEsChol{InitStepSize: 0.2, Src: rand.NewPCG(1, 2)})
+	random := rand.New(rand.NewPCG(3, 4))
+	var best []float64
+	bestLoss := math.Inf(1)
+	const runs = 2
+	for i := range runs {
+		from := start
+		if i > 0 {
+			from = make([]float64, len(box))
+			for j, r := range box {
+				from[j] = r.at(0.2 + 0.6*random.Float64())
+			}
+		}
+		// A step of a fifth of each range reaches the whole box in a few
+		// generations.
+		v, l := search(loss, from, box, evaluations/(runs+1), &optimize.CmaEsChol{InitStepSize: 0.2, Src: rand.NewPCG(1, uint64(i))})
+		if l < bestLoss {
+			best, bestLoss = v, l
+		}
+	}
+	v, l := search(loss, best, box, evaluations/(runs+1), &optimize.CmaEsChol{InitStepSize: 0.05, Src: rand.NewPCG(1, runs)})
+	if l < bestLoss {
+		best, bestLoss = v, l
+	}
+	return best, bestLoss
 }
 
 // Local improves start by Nelder–Mead (Computer Journal 7(4), 1965).
