@@ -100,7 +100,9 @@ var (
 
 // hasWgmma reports an architecture whose tensor cores read from shared memory
 // by themselves (Hopper and later).
-func hasWgmma(arch string) bool { return arch >= "sm_90" && len(arch) == len("sm_90") || len(arch) > len("sm_90") }
+func hasWgmma(arch string) bool {
+	return arch >= "sm_90" && len(arch) == len("sm_90") || len(arch) > len("sm_90")
+}
 
 // gemmConfig is a product on a device with everything that does not depend on
 // the tile worked out.
