@@ -108,7 +108,7 @@ func TierColumns(t Tier) []string {
 	return names
 }
 
-// Batches reads the file a row group (some ten thousand rows) at a time, with
+// Batches reads the file a row group (16,384 rows) at a time, with
 // only the named columns, or all if none is named. What a column that is not
 // read holds stays zero; without all WorkloadColumns a row has no, or a wrong,
 // workload. The batches belong to the caller. After an error there are no more.

@@ -25,8 +25,8 @@ func testRun(seed uint64, n int) *Run {
 }
 
 func TestParquetRoundTrip(t *testing.T) {
-	// One row, several batches with a rest, several row groups with a rest.
-	for _, n := range []int{0, 1, 3*batchRows + 7, 2*rowGroupRows + 1234} {
+	// One row, less than a row group, several row groups with a rest.
+	for _, n := range []int{0, 1, 5000, 2*rowGroupRows + 1234} {
 		run := testRun(uint64(n), n)
 		path := filepath.Join(t.TempDir(), "run.parquet")
 		if err := WriteFile(path, run); err != nil {

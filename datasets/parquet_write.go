@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,26 +25,36 @@ import (
 const (
 	// rowGroupRows is how many rows a row group holds: what a reader holds in
 	// memory at once.
-	rowGroupRows = 1 << 15
-	// batchRows is how many rows are laid out flat at a time.
-	batchRows = 1 << 12
+	rowGroupRows = 1 << 14
+	// flatRows is how many rows are laid out flat at a time: few enough to stay
+	// in a core's cache while a hundred columns are taken from them.
+	flatRows = 1 << 8
 	// maxDictionary is where a column of many texts stops using a dictionary.
 	maxDictionary = 1 << 20
 )
 
 // Writer writes rows to a Parquet file that appears whole when Close returns
-// nil, or not at all: rows go to a temporary file in the same folder.
+// nil, or not at all: rows go to a temporary file in the same folder. Row
+// groups are encoded side by side, on all cores.
 type Writer struct {
 	path    string
 	file    *os.File
 	out     *parquet.GenericWriter[any]
-	group   *parquet.ConcurrentRowGroupWriter
-	columns []*parquet.ColumnWriter
 	runID   string
-	records []record
 	pending []Row
-	inGroup int
-	err     error
+	// encoders are the idle ones; last is closed when the row group before the
+	// next one is in the file.
+	encoders chan *encoder
+	last     chan struct{}
+	failed   atomic.Pointer[error]
+}
+
+// encoder encodes one row group at a time.
+type encoder struct {
+	group   *parquet.ConcurrentRowGroupWriter
+	rows    []Row
+	records []record
+	values  []parquet.Value
 }
 
 // CreateFile begins a file at path, whose folder must exist.
@@ -60,10 +71,13 @@ func CreateFile(path string, meta Meta, devices []Device) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the folder cannot be written to: %w", path, err)
 	}
-	w := &Writer{path: path, file: f, runID: meta.ID}
-	w.out = newParquetWriter(f, string(m), string(d))
-	w.group = w.out.BeginRowGroup()
-	w.columns = w.group.ColumnWriters()
+	w := &Writer{path: path, file: f, runID: meta.ID, out: newParquetWriter(f, string(m), string(d))}
+	n := runtime.GOMAXPROCS(0)
+	w.encoders, w.last = make(chan *encoder, n), make(chan struct{})
+	close(w.last)
+	for range n {
+		w.encoders <- &encoder{group: w.out.BeginRowGroup(), records: make([]record, flatRows)}
+	}
 	return w, nil
 }
 
@@ -76,79 +90,78 @@ func newParquetWriter(f io.Writer, meta, devices string) *parquet.GenericWriter[
 		parquet.CreatedBy("bench", strconv.Itoa(SchemaVersion), "parquet-go"))
 }
 
-// Write appends rows. It does not keep the slice. After an error the file will
-// not appear; call Abort or Close.
+// Write appends rows. It does not keep the slice, but until Close the lists
+// that the rows hold (samples, flags, predictions) must not be changed. After
+// an error the file will not appear; call Abort or Close.
 func (w *Writer) Write(rows []Row) error {
-	for len(rows) > 0 && w.err == nil {
-		if len(w.pending) == 0 && len(rows) >= batchRows {
-			w.err = w.batch(rows[:batchRows])
-			rows = rows[batchRows:]
-			continue
-		}
-		n := min(batchRows-len(w.pending), len(rows))
+	for len(rows) > 0 && w.err() == nil {
+		n := min(rowGroupRows-len(w.pending), len(rows))
 		w.pending = append(w.pending, rows[:n]...)
-		rows = rows[n:]
-		if len(w.pending) == batchRows {
-			w.err = w.flushPending()
+		if rows = rows[n:]; len(w.pending) == rowGroupRows {
+			w.dispatch()
 		}
 	}
-	return w.err
+	return w.err()
 }
 
-func (w *Writer) flushPending() error {
-	err := w.batch(w.pending)
-	clear(w.pending)
-	w.pending = w.pending[:0]
-	return err
-}
-
-// batch lays rows out flat, then writes column by column, on all cores.
-func (w *Writer) batch(rows []Row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	if len(w.records) < len(rows) {
-		w.records = make([]record, batchRows)
-	}
-	records := w.records[:len(rows)]
-	const slice = 256
-	err := parallel((len(rows)+slice-1)/slice, func(i int) error {
-		for j := i * slice; j < min((i+1)*slice, len(rows)); j++ {
-			if err := records[j].flatten(&rows[j], w.runID); err != nil {
-				return fmt.Errorf("%s: %w", w.path, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	err = parallel(len(fields), func(i int) error {
-		return writeColumn(w.columns[i], &fields[i], i, records)
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", w.path, err)
-	}
-	if w.inGroup += len(rows); w.inGroup >= rowGroupRows {
-		return w.commit()
+func (w *Writer) err() error {
+	if err := w.failed.Load(); err != nil {
+		return *err
 	}
 	return nil
 }
 
-// commit ends the row group.
-func (w *Writer) commit() error {
-	if w.inGroup == 0 {
-		return nil
-	}
-	w.inGroup = 0
-	// Compressing the last pages is most of the work, and Commit alone would
-	// do it on one core.
-	err := parallel(len(w.columns), func(i int) error { return w.columns[i].Flush() })
-	if err == nil {
-		_, err = w.group.Commit()
-	}
+func (w *Writer) fail(err error) {
 	if err != nil {
-		return fmt.Errorf("%s: %w", w.path, err)
+		err = fmt.Errorf("%s: %w", w.path, err)
+		w.failed.CompareAndSwap(nil, &err)
+	}
+}
+
+// dispatch hands the pending rows to the next idle encoder. Row groups reach
+// the file in their order.
+func (w *Writer) dispatch() {
+	if len(w.pending) == 0 {
+		return
+	}
+	e := <-w.encoders
+	e.rows, w.pending = w.pending, e.rows[:0]
+	before, done := w.last, make(chan struct{})
+	w.last = done
+	go func() {
+		defer func() { clear(e.rows); w.encoders <- e; close(done) }()
+		err := e.encode(w.runID)
+		<-before
+		if err == nil && w.err() == nil {
+			_, err = e.group.Commit()
+		}
+		w.fail(err)
+	}()
+}
+
+// encode writes the rows to the row group, some at a time, column by column.
+func (e *encoder) encode(runID string) error {
+	columns := e.group.ColumnWriters()
+	for rows := e.rows; len(rows) > 0; {
+		n := min(flatRows, len(rows))
+		for i := range n {
+			if err := e.records[i].flatten(&rows[i], runID); err != nil {
+				return err
+			}
+		}
+		for i := range fields {
+			e.values = appendValues(e.values[:0], &fields[i], i, e.records[:n])
+			if _, err := columns[i].WriteRowValues(e.values); err != nil {
+				return fmt.Errorf("column %s: %w", fields[i].name, err)
+			}
+		}
+		rows = rows[n:]
+	}
+	for _, c := range columns {
+		// Compressed here, and not in Commit, which is one at a time.
+		if err := c.Flush(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -156,33 +169,26 @@ func (w *Writer) commit() error {
 // Close completes the file: footer, fsync, rename, fsync of the folder. On any
 // error the temporary file is removed and path is untouched.
 func (w *Writer) Close() error {
-	if w.err == nil {
-		w.err = w.flushPending()
+	if w.err() == nil {
+		w.dispatch()
 	}
-	if w.err == nil {
-		w.err = w.commit()
+	<-w.last
+	if w.err() == nil {
+		w.fail(w.out.Close())
 	}
-	if w.err == nil {
-		if err := w.out.Close(); err != nil {
-			w.err = fmt.Errorf("%s: %w", w.path, err)
-		}
-	}
-	if w.err != nil {
+	if err := w.err(); err != nil {
 		w.Abort()
-		return w.err
+		return err
 	}
-	if w.err = publish(w.file, w.path); w.err != nil {
-		return w.err
-	}
-	w.err = errors.New("the file is closed")
-	return nil
+	err := publish(w.file, w.path)
+	w.fail(errors.New("the file is closed"))
+	return err
 }
 
 // Abort gives the file up. It does nothing after a successful Close.
 func (w *Writer) Abort() {
-	if w.err == nil {
-		w.err = errors.New("the file was given up")
-	}
+	w.fail(errors.New("the file was given up"))
+	<-w.last
 	w.file.Close()
 	os.Remove(w.file.Name())
 }
@@ -245,49 +251,53 @@ func parallel(n int, do func(i int) error) error {
 	return nil
 }
 
-// values are buffers between records and column writers.
-var values = sync.Pool{New: func() any { v := make([]parquet.Value, 0, 2048); return &v }}
-
-func writeColumn(to *parquet.ColumnWriter, f *field, at int, records []record) error {
-	buffer := values.Get().(*[]parquet.Value)
-	defer values.Put(buffer)
-	v := (*buffer)[:0]
-	level := f.maxLevel()
+// appendValues appends a column's values, with their levels: null is level 0,
+// and the further elements of a list repeat at level 1.
+func appendValues(v []parquet.Value, f *field, at int, records []record) []parquet.Value {
 	null := parquet.NullValue().Level(0, 0, at)
+	missing := func(r *record) bool { return f.present == nil || !f.present(r) }
 	for i := range records {
 		r := &records[i]
-		if f.null(r) {
-			v = append(v, null)
-		} else {
-			switch {
-			case f.integer != nil:
-				v = append(v, parquet.Int64Value(*f.integer(r)).Level(0, level, at))
-			case f.float != nil:
-				v = append(v, parquet.DoubleValue(*f.float(r)).Level(0, level, at))
-			case f.flag != nil:
-				v = append(v, parquet.BooleanValue(*f.flag(r)).Level(0, level, at))
-			case f.text != nil:
-				v = append(v, textValue(*f.text(r)).Level(0, level, at))
-			case f.floats != nil:
-				for j, x := range *f.floats(r) {
-					v = append(v, parquet.DoubleValue(x).Level(min(j, 1), level, at))
+		switch {
+		case f.integer != nil:
+			if x := *f.integer(r); x != 0 || !missing(r) {
+				v = append(v, parquet.Int64Value(x).Level(0, 1, at))
+				continue
+			}
+		case f.float != nil:
+			// -0 differs from 0 and is kept.
+			if x := *f.float(r); math.Float64bits(x) != 0 || !missing(r) {
+				v = append(v, parquet.DoubleValue(x).Level(0, 1, at))
+				continue
+			}
+		case f.text != nil:
+			if x := *f.text(r); x != "" || !missing(r) {
+				v = append(v, textValue(x).Level(0, 1, at))
+				continue
+			}
+		case f.flag != nil:
+			if x := *f.flag(r); x || !missing(r) {
+				v = append(v, parquet.BooleanValue(x).Level(0, 1, at))
+				continue
+			}
+		case f.floats != nil:
+			if list := *f.floats(r); len(list) > 0 {
+				for j, x := range list {
+					v = append(v, parquet.DoubleValue(x).Level(min(j, 1), 2, at))
 				}
-			default:
-				for j, s := range *f.texts(r) {
-					v = append(v, textValue(s).Level(min(j, 1), level, at))
+				continue
+			}
+		default:
+			if list := *f.texts(r); len(list) > 0 {
+				for j, x := range list {
+					v = append(v, textValue(x).Level(min(j, 1), 2, at))
 				}
+				continue
 			}
 		}
-		if len(v) >= 1024 || i == len(records)-1 {
-			if _, err := to.WriteRowValues(v); err != nil {
-				*buffer = v
-				return fmt.Errorf("column %s: %w", f.name, err)
-			}
-			v = v[:0]
-		}
+		v = append(v, null)
 	}
-	*buffer = v
-	return nil
+	return v
 }
 
 // textValue points at the string's bytes, which the column writer copies. Text
