@@ -75,7 +75,8 @@ func observationsOf(m *Model, dev *datasets.Device, rows []datasets.Row) []obser
 	var obs []observation
 	for i := range rows {
 		r := &rows[i]
-		if r.DeviceID != dev.ID || !r.Measurement.Usable() || modelOf(r.Workload) != m || m.Declines(dev, r.Workload) != "" {
+		if r.DeviceID != dev.ID || !r.Measurement.Usable() || modelOf(r.Workload) != m || m.Declines(dev, r.Workload) != "" ||
+			m.FitsOn != nil && !m.FitsOn(&r.Measurement) {
 			continue
 		}
 		k := r.Workload.Key()

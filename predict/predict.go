@@ -120,13 +120,20 @@ type Model struct {
 	Applies func(w datasets.Workload) bool
 	// Declines says why a workload of that kind is not predicted, or "".
 	Declines func(d *datasets.Device, w datasets.Workload) string
+	// FitsOn, where not nil, reports whether a measurement may enter the fit and
+	// its figures; rows that may not are predicted like the others.
+	FitsOn func(m *datasets.Measurement) bool
 	// Predict applies the law. Its result is never below roofline's.
 	Predict func(d *datasets.Device, values []float64, w datasets.Workload) datasets.Prediction
 }
 
 // Models lists every calibrated model; a workload belongs to the first that
 // applies.
-var Models = []*Model{gemmModel}
+var Models = []*Model{
+	gemmModel,
+	decodeAttention, prefillAttention,
+	customAllReduce, peerExchange, collective, networkCollective,
+}
 
 func modelOf(w datasets.Workload) *Model {
 	for _, m := range Models {

@@ -1,0 +1,109 @@
+package predict
+
+import "bench/datasets"
+
+// The parameters of customAllReduce, by position.
+const (
+	customHost = iota
+	customLaunch
+	customOneShot
+	customBarrier
+	customTwoShot
+	customStart
+	customHop
+	customRing
+	customClone
+)
+
+// Limits of vLLM's kernel (csrc/custom_all_reduce.cuh and
+// vllm/distributed/device_communicators/custom_all_reduce.py, Apache-2.0):
+// messages of 8 MiB and more go to NCCL; two ranks always use one shot, up to
+// four below 512 KiB, up to eight below 256 KiB.
+const (
+	customLimit       = 8 << 20
+	customOneShotFew  = 512 << 10
+	customOneShotMany = 256 << 10
+)
+
+// customAllReduce is a serving framework's own all-reduce over peer memory, as
+// vLLM has it: in one shot every rank reads all others' whole buffers, in two
+// shots it adds up one part and then collects the others' parts; long messages
+// go around NCCL's ring (Simple; vLLM turns off what NVLS needs).
+//
+//	one shot:   launch + peers × size / rate
+//	two shots:  launch + peers × barrier + 2 × (n − 1)/n × size / rate
+//	ring:       launch + start + hops × hop + ring bytes / rate
+//
+// An eager call waits for the host where that takes longer, and copies its
+// result once more.
+var customAllReduce = &Model{
+	Name: "custom_all_reduce",
+	Parameters: []datasets.Parameter{
+		customHost:    {Name: "host", Unit: "s", Min: 1e-6, Max: 2e-4, Value: 3e-5, Meaning: "the host's part of an eager call (the host's speed, not the GPU's)"},
+		customLaunch:  {Name: "launch", Unit: "cycles", Min: 2e3, Max: 3e4, Value: 7.5e3, Meaning: "fixed floor of the kernel: launch, first barrier"},
+		customOneShot: {Name: "rate_one_shot", Unit: "1", Min: 0.1, Max: 1, Value: 0.6, Meaning: "share of the link's rate when whole buffers are read"},
+		customBarrier: {Name: "barrier", Unit: "cycles", Min: 10, Max: 1e4, Value: 2e3, Meaning: "the barrier between two shots, each peer"},
+		customTwoShot: {Name: "rate_two_shot", Unit: "1", Min: 0.1, Max: 1, Value: 0.6, Meaning: "share of the link's rate when parts are read"},
+		customStart:   {Name: "start_ring", Unit: "cycles", Min: 1e3, Max: 1e5, Value: 4e4, Meaning: "filling the first buffers of NCCL's ring"},
+		customHop:     {Name: "hop_ring", Unit: "cycles", Min: 100, Max: 3e4, Value: 3e3, Meaning: "a hop of that ring"},
+		customRing:    {Name: "rate_ring", Unit: "1", Min: 0.3, Max: 1, Value: 0.8, Meaning: "share of the link's rate in that ring"},
+		customClone:   {Name: "copy_efficiency", Unit: "1", Min: 0.1, Max: 1, Value: 0.8, Meaning: "share of the memory's datasheet bandwidth in an eager call's copy"},
+	},
+	Applies: func(w datasets.Workload) bool {
+		c, ok := w.(datasets.Collective)
+		return ok && (c.Algorithm == "custom" || c.Kind == "custom_all_reduce")
+	},
+	Declines: func(d *datasets.Device, w datasets.Workload) string {
+		c := w.(datasets.Collective)
+		if c.Nodes > 1 || c.Ranks > 8 {
+			return "the custom all-reduce works among at most 8 GPUs of one node"
+		}
+		if d.Kind == "gpu" && d.MemoryBandwidth.Value == 0 {
+			return "no datasheet bandwidth of " + d.ID
+		}
+		return linkDeclines(d, w)
+	},
+	Predict: predictCustomAllReduce,
+}
+
+// ringOwnChunk is collective's copy parameter as NCCL's rings have it on both
+// fitted devices (0.54 and 0.68).
+const ringOwnChunk = 0.6
+
+func predictCustomAllReduce(d *datasets.Device, v []float64, w datasets.Workload) datasets.Prediction {
+	c := w.(datasets.Collective)
+	n, size := float64(c.Ranks), float64(c.SizeBytes)
+	cycle, link := 1/d.ClockHz.Value, d.LinkBandwidth.Value
+	peers, hops := n-1, 2*(n-1)
+	oneShot := int64(customOneShotMany)
+	if c.Ranks <= 4 {
+		oneShot = customOneShotFew
+	}
+	launch := v[customLaunch] * cycle
+	var latency, moving float64
+	switch {
+	case c.SizeBytes >= customLimit:
+		latency = (v[customStart] + hops*v[customHop]) * cycle
+		moving = (hops + ringOwnChunk) * size / n / (link * v[customRing])
+	case c.Ranks == 2 || c.SizeBytes < oneShot:
+		moving = peers * size / (link * v[customOneShot])
+	default:
+		latency = peers * v[customBarrier] * cycle
+		moving = hops * size / n / (link * v[customTwoShot])
+	}
+	p := datasets.Prediction{Rule: "sum", Terms: make([]datasets.Term, 0, 5)}
+	p.Seconds = launch + latency + moving
+	addTerm(&p, "launch", launch)
+	addTerm(&p, "latency", latency)
+	addTerm(&p, "communication", moving)
+	if c.Launch == "eager" {
+		clone := 2 * size / (d.MemoryBandwidth.Value * v[customClone])
+		seconds := contend(p.Seconds+clone, v[customHost], 4)
+		addTerm(&p, "copy", clone)
+		addTerm(&p, "host", seconds-p.Seconds-clone)
+		p.Seconds = seconds
+		p.Rule = "sum; host is what the host takes beyond the kernels"
+	}
+	bindLargest(&p)
+	return p
+}
