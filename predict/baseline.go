@@ -47,7 +47,11 @@ func FitBaseline3(dev datasets.Device, workloads []datasets.Workload, seconds []
 	best := []float64{5e-6, 0.7, 0.7}
 	if len(terms) > 0 {
 		best, _ = fit.Global(loss, best, baselineBox, 1000)
-		best, _ = fit.Local(loss, best, baselineBox, 500)
+		// The loss is full of kinks, on which a simplex collapses; starting it
+		// afresh frees it.
+		for range 6 {
+			best, _ = fit.Local(loss, best, baselineBox, 300)
+		}
 	}
 	b.LatencyS, b.ComputeEfficiency, b.BytesEfficiency = best[0], best[1], best[2]
 	return b

@@ -32,7 +32,7 @@ func Calibration(w io.Writer, c *datasets.Calibration, width int) error {
 				doubts = append(doubts, model+" "+p.Name+" is not determined by the data")
 			}
 			if p.AtEdge {
-				doubt = strings.TrimPrefix(doubt+", at edge", ", ")
+				doubt = strings.TrimPrefix(doubt+"\nat edge", "\n")
 				doubts = append(doubts, model+" "+p.Name+" lies at the edge of its range")
 			}
 			t.AppendRow(table.Row{Clean(p.Name), compact(p.Value), compact(p.Low) + "…" + compact(p.High),
@@ -40,7 +40,6 @@ func Calibration(w io.Writer, c *datasets.Calibration, width int) error {
 		}
 		t.SetColumnConfigs([]table.ColumnConfig{
 			{Number: 1, WidthMax: 22, WidthMaxEnforcer: text.WrapHard},
-			{Number: 6, WidthMax: 12, WidthMaxEnforcer: text.WrapSoft},
 		})
 		v.render(t)
 	}

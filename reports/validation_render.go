@@ -118,9 +118,14 @@ func (v *Validation) worst(out *sink) {
 			continue
 		}
 		out.printf("## The worst %d rows of the calibrated tier\n\n", worstRows)
+		worst := worstOf(v.Report.Rows, t, worstRows)
+		if len(worst) == 0 {
+			out.printf("That tier predicts none.\n\n")
+			return
+		}
 		tab := table.NewWriter()
 		tab.AppendHeader(table.Row{"device", "workload", "measured", "predicted", "error", "terms"})
-		for _, j := range worstOf(v.Report.Rows, t, worstRows) {
+		for _, j := range worst {
 			e, _ := j.Error(t)
 			p := &j.Predictions[t]
 			tab.AppendRow(table.Row{EscapeMarkdown(j.Row.DeviceID), EscapeMarkdown(j.Key), Seconds(j.Row.Measurement.TimeS),
