@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -265,45 +266,59 @@ func (v *textView) reasons(title string, reasons []Reason) {
 			v.line("… more reasons (--rows all, or --format json)")
 			break
 		}
-		v.out.printf("  %s\n", strings.ReplaceAll(text.WrapSoft(s, v.width-4), "\n", "\n    "))
+		for j, l := range strings.Split(text.WrapSoft(s, v.width-4), "\n") {
+			v.out.printf("%*s%s\n", 2+2*min(j, 1), "", strings.TrimRight(l, " "))
+		}
 	}
 }
 
-// mergeReasons words reasons, one line for those that differ in suite or tier
-// alone.
+// mergeReasons words reasons, one line for those that differ in suite alone, or
+// in tier alone and count the same number of rows.
 func mergeReasons(reasons []Reason) []string {
-	type id struct{ verdict, device, source, reason string }
+	type id struct{ verdict, device, source, tier, reason string }
 	type merged struct {
+		id
 		count         int
 		suites, tiers []string
 	}
-	at := map[id]*merged{}
-	var order []id
+	at := map[id]int{}
+	var lines []merged
 	for _, r := range reasons {
-		k := id{r.Verdict, r.Device, r.Source, r.Reason}
-		m := at[k]
-		if m == nil {
-			m = &merged{}
-			at[k] = m
-			order = append(order, k)
+		k := id{r.Verdict, r.Device, r.Source, r.Tier, r.Reason}
+		i, ok := at[k]
+		if !ok {
+			i = len(lines)
+			at[k] = i
+			lines = append(lines, merged{id: k, tiers: []string{r.Tier}})
 		}
-		m.count += r.Count
-		if !slices.Contains(m.suites, r.Suite) {
-			m.suites = append(m.suites, r.Suite)
-		}
-		if r.Tier != "" && !slices.Contains(m.tiers, r.Tier) {
-			m.tiers = append(m.tiers, r.Tier)
+		lines[i].count += r.Count
+		if !slices.Contains(lines[i].suites, r.Suite) {
+			lines[i].suites = append(lines[i].suites, r.Suite)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b id) int { return at[b].count - at[a].count })
-	lines := make([]string, len(order))
-	for i, k := range order {
-		m := at[k]
-		what := k.verdict
+	var out []merged
+	for _, l := range lines {
+		i := slices.IndexFunc(out, func(o merged) bool {
+			return l.tier != "" && o.verdict == l.verdict && o.device == l.device && o.source == l.source &&
+				o.reason == l.reason && o.count == l.count && slices.Equal(o.suites, l.suites)
+		})
+		if i < 0 {
+			out = append(out, l)
+			continue
+		}
+		out[i].tiers = append(out[i].tiers, l.tiers...)
+	}
+	slices.SortStableFunc(out, func(a, b merged) int { return cmp.Compare(b.count, a.count) })
+	words := make([]string, len(out))
+	for i, l := range out {
+		what := l.verdict
 		if what == "" {
-			what = strings.Join(m.tiers, ", ")
+			slices.SortFunc(l.tiers, func(a, b string) int {
+				return cmp.Compare(slices.Index(datasets.Tiers, datasets.Tier(a)), slices.Index(datasets.Tiers, datasets.Tier(b)))
+			})
+			what = strings.Join(l.tiers, ", ")
 		}
-		lines[i] = Clean(fmt.Sprintf("%s × %s: %s (%s, %s)", Count(m.count), what, k.reason, strings.Join(m.suites, ", "), k.device))
+		words[i] = Clean(fmt.Sprintf("%s × %s: %s (%s, %s)", Count(l.count), what, l.reason, strings.Join(l.suites, ", "), l.device))
 	}
-	return lines
+	return words
 }
