@@ -1,6 +1,7 @@
 package importers
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -36,11 +37,12 @@ import (
 //	            moe_ep_size, distribution: the grouped, gated expert product
 //	            of the most loaded rank
 //
+// Versions before 2026 hold the same columns as CSV, in files called *_perf.txt.
 // The table is told by its columns and op_name, not by the file's name.
 var aiconfigurator = format{
 	name:       "aiconfigurator",
 	about:      "kernel tables of NVIDIA aiconfigurator, Parquet: gemm, attention, nccl, custom_allreduce, moe",
-	extensions: []string{".parquet"},
+	extensions: []string{".parquet", "_perf.txt"},
 	read:       readAIConfigurator,
 }
 
@@ -61,7 +63,12 @@ var aiTables = []struct {
 }
 
 func readAIConfigurator(b *batch, data []byte) error {
-	t, err := parquetTable(data)
+	t, err := (*table)(nil), error(nil)
+	if bytes.HasPrefix(data, []byte("framework,")) {
+		t, err = csvTable(data)
+	} else {
+		t, err = parquetTable(data)
+	}
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func readAIConfigurator(b *batch, data []byte) error {
 	for i := range t.rows {
 		r := &record{t: t, i: i}
 		why := fmt.Sprintf("operation %q is not modelled", clip(r.text("op_name")))
-		b.refuse(int64(i+1), why, why)
+		b.refuse(r.line(), why, why)
 	}
 	return nil
 }
@@ -96,21 +103,17 @@ func readAIConfigurator(b *batch, data []byte) error {
 func (b *batch) aiRow(r *record, read func(*record) datasets.Workload) {
 	w := read(r)
 	version := r.text("version")
-	o := observation{record: int64(r.i + 1), workload: w, device: r.text("device"),
+	o := observation{record: r.line(), workload: w, device: r.text("device"),
 		timeS: r.number("latency") / 1e3, implementation: r.text("kernel_source"), version: version,
 		toolVersion: r.text("framework") + " " + version}
-	if r.err != "" {
-		b.refuse(o.record, r.err, r.kind)
-		return
-	}
-	if folder := filepath.Base(filepath.Dir(b.file)); folder != version && isVersion(folder) {
+	if folder := filepath.Base(filepath.Dir(b.file)); folder != version && isVersion(folder) && r.err == "" {
 		b.note("the folder says version %s and the file %s", folder, clip(version))
 	}
-	b.add(o)
+	b.addRecord(r, o)
 }
 
 func isVersion(s string) bool {
-	return strings.Contains(s, ".") && strings.Trim(s, "0123456789.") == ""
+	return strings.ContainsAny(s, "0123456789") && strings.Contains(s, ".") && strings.Trim(s, "0123456789.rc") == ""
 }
 
 // aiTypes are the plain element types.
@@ -120,8 +123,10 @@ var aiTypes = map[string]datasets.DType{
 }
 
 // aiQuantised are the forms with work of their own inside the clock: fp8 is
-// quantised by vLLM's dynamic rule as it goes, fp8_block by blocks of 128.
-// Weight-only forms multiply in bf16.
+// quantised by vLLM's dynamic rule as it goes, fp8_block by blocks of 128. The
+// type is the one that is multiplied in (compute_dtype in aiconfigurator's
+// sdk/common.py): bf16 for weight-only forms. nvfp4 is refused, because there
+// is no 4-bit float among the types.
 var aiQuantised = map[string]struct {
 	dtype  datasets.DType
 	format string
@@ -135,6 +140,9 @@ var aiQuantised = map[string]struct {
 	"w4a16_mxfp4": {datasets.BF16, "w4a16_mxfp4"},
 	"w4afp8":      {datasets.FP8, "w4afp8"},
 	"sq":          {datasets.INT8, "sq"},
+
+	"w4a8_mxfp4_mxfp8":        {datasets.FP8, "w4a8_mxfp4_mxfp8"},
+	"w4a8_mxfp4_mxfp8_trtllm": {datasets.FP8, "w4a8_mxfp4_mxfp8_trtllm"},
 }
 
 // dtype reads a plain element type.

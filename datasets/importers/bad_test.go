@@ -74,6 +74,28 @@ func TestAIConfiguratorGEMM(t *testing.T) {
 	}
 }
 
+// The older form of the same table is CSV; a record is then a line.
+func TestAIConfiguratorText(t *testing.T) {
+	text := "framework,version,device,op_name,kernel_source,gemm_dtype,m,n,k,latency,power\n" +
+		"TRTLLM,1.0.0,NVIDIA L40S,gemm,default,int8_wo,16,4096,8192,0.25,300\r\n" +
+		"TRTLLM,1.0.0,NVIDIA L40S,gemm,default,float16,16.5,4096,8192,0.25,300\n"
+	b, err := readData(aiconfigurator, "gemm_perf.txt", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.rows) != 1 || b.refused != 1 || b.refusals[0].Record != 3 || b.refusals[0].Reason != "column m is no count: 16.5" {
+		t.Fatalf("%d rows, refusals %v", len(b.rows), b.refusals)
+	}
+	r := b.rows[0]
+	if r.Workload.Key() != "gemm/matmul bf16 m=16 n=4096 k=8192 ranks=1 cache=hot format=int8_wo" || r.Measurement.TimeS != 2.5e-4 ||
+		r.DeviceID != "nvidia-l40s" || r.Measurement.Origin.Record != 2 || r.Measurement.Origin.ToolVersion != "TRTLLM 1.0.0" {
+		t.Errorf("%s: %+v", r.Workload.Key(), r.Measurement)
+	}
+	if len(b.notes) != 1 || b.notes[0] != "columns not used: power" {
+		t.Errorf("notes: %q", b.notes)
+	}
+}
+
 // attentionRow is a row of the attention tables, with a sliding window.
 type attentionRow struct {
 	Framework string  `parquet:"framework"`

@@ -30,7 +30,7 @@ type format struct {
 	name string
 	// about is one line for help texts.
 	about string
-	// extensions of the files that a folder is searched for.
+	// extensions end the names of the files that a folder is searched for.
 	extensions []string
 	// read adds the file's records to the batch. An error says that the file
 	// as a whole is not of this format.
@@ -140,7 +140,7 @@ func find(f format, paths []string) (files, notRead []string, err error) {
 			case err != nil:
 				return fmt.Errorf("cannot read %s: %w", p, cause(err))
 			case d.IsDir():
-			case slices.Contains(f.extensions, strings.ToLower(filepath.Ext(p))):
+			case slices.ContainsFunc(f.extensions, func(e string) bool { return strings.HasSuffix(strings.ToLower(p), e) }):
 				files = append(files, p)
 			default:
 				notRead = append(notRead, p)

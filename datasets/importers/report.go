@@ -1,6 +1,7 @@
 package importers
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -60,7 +61,7 @@ func (r *Report) check() { r.Warnings = r.peaks.warnings() }
 func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	c := &counter{w: w}
 	for _, f := range r.Files {
-		c.printf("%s: %d rows", f.File, f.Rows)
+		c.printf("%s: %s", f.File, plural(f.Rows, "row"))
 		if f.Refused > 0 {
 			c.printf(", %d refused", f.Refused)
 		}
@@ -73,19 +74,13 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		c.printf("%s: not read, no %s file by its name\n", f, r.Format)
 	}
 	if r.Refused > 0 {
-		c.printf("%d records refused:\n", r.Refused)
+		c.printf("%s refused:\n", plural(r.Refused, "record"))
 		kinds := slices.SortedFunc(maps.Keys(r.ByReason), func(a, b string) int {
-			if d := r.ByReason[b] - r.ByReason[a]; d != 0 {
-				return d
-			}
-			if a < b {
-				return -1
-			}
-			return 1
+			return cmp.Or(cmp.Compare(r.ByReason[b], r.ByReason[a]), cmp.Compare(a, b))
 		})
 		for i, kind := range kinds {
 			if i == maxRefusals {
-				c.printf("  and %d further reasons\n", len(kinds)-i)
+				c.printf("  and %s\n", plural(len(kinds)-i, "further reason"))
 				break
 			}
 			c.printf("  %6d  %s\n", r.ByReason[kind], kind)
@@ -97,14 +92,22 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 			c.printf("  %s, record %d: %s\n", f.File, f.Record, f.Reason)
 		}
 		if shown := min(len(r.Refusals), maxRefusals); r.Refused > shown {
-			c.printf("  and %d further records\n", r.Refused-shown)
+			c.printf("  and %s\n", plural(r.Refused-shown, "further record"))
 		}
 	}
 	for _, warning := range r.Warnings {
 		c.printf("WARNING: %s\n", warning)
 	}
-	c.printf("%d rows imported from %d files, %d records refused\n", r.Rows, len(r.Files), r.Refused)
+	c.printf("%s imported from %s, %s refused\n", plural(r.Rows, "row"), plural(len(r.Files), "file"), plural(r.Refused, "record"))
 	return c.n, c.err
+}
+
+// plural is a number of things, in words.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // counter counts what it writes and keeps the first error.

@@ -32,6 +32,9 @@ type column struct {
 	null []bool
 }
 
+// maxRows bounds the rows of a file: a hundred times the largest known.
+const maxRows = 10 << 20
+
 // parquetTable reads the flat columns of a Parquet file.
 func parquetTable(data []byte) (t *table, err error) {
 	// A damaged page can make the Parquet reader panic; to the user it is a
@@ -48,6 +51,16 @@ func parquetTable(data []byte) (t *table, err error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("not a whole Parquet file (%w)", err)
+	}
+	// A damaged footer may claim what no memory holds.
+	claimed := int64(0)
+	for _, g := range f.Metadata().RowGroups {
+		for _, c := range g.Columns {
+			claimed += c.MetaData.TotalUncompressedSize
+		}
+	}
+	if claimed < 0 || claimed > maxFileBytes || f.NumRows() < 0 || f.NumRows() > maxRows {
+		return nil, fmt.Errorf("damaged or too large: it claims %d rows in %d bytes", f.NumRows(), claimed)
 	}
 	t = &table{columns: map[string]*column{}}
 	for _, leaf := range f.Root().Columns() {
@@ -106,7 +119,7 @@ func csvTable(data []byte) (*table, error) {
 
 func (c *column) len() int { return max(len(c.ints), len(c.floats), len(c.texts)) }
 
-// read appends one row group's values.
+// read appends one row group's values, as many as it has rows.
 func (c *column) read(chunk parquet.ColumnChunk, rows int) error {
 	// Texts repeat, so that each is kept once.
 	seen := map[string]string{}
@@ -124,6 +137,9 @@ func (c *column) read(chunk parquet.ColumnChunk, rows int) error {
 		reader := page.Values()
 		for {
 			n, err := reader.ReadValues(values)
+			if rows -= n; rows < 0 {
+				return errors.New("more values than rows")
+			}
 			for _, v := range values[:n] {
 				if err := c.append(chunk.Type().Kind(), v, seen); err != nil {
 					return err
@@ -208,6 +224,23 @@ type record struct {
 	i int
 	// err says what is wrong, with the value; kind without it.
 	err, kind string
+}
+
+// line is where the record stands: the line of a text file, the row of another.
+func (r *record) line() int64 {
+	if r.t.lines != nil {
+		return int64(r.t.lines[r.i])
+	}
+	return int64(r.i + 1)
+}
+
+// addRecord adds what was read of a record, or refuses the record.
+func (b *batch) addRecord(r *record, o observation) {
+	if r.err != "" {
+		b.refuse(o.record, r.err, r.kind)
+		return
+	}
+	b.add(o)
 }
 
 func (r *record) fail(name, kind string, value any) {

@@ -99,9 +99,6 @@ func (r *record) vidurTimes(o *observation, op string) {
 	}
 }
 
-// line is the row's number in the file, the header being line 1.
-func (r *record) line() int64 { return int64(r.t.lines[r.i]) }
-
 func (b *batch) vidurCollective(r *record, device string) {
 	kind := r.text("collective")
 	c := datasets.Collective{Kind: kind, Type: datasets.FP16, SizeBytes: r.count("size"),
@@ -119,15 +116,6 @@ func (b *batch) vidurCollective(r *record, device string) {
 	o := observation{record: r.line(), device: device, workload: c, implementation: "NCCL"}
 	r.vidurTimes(&o, kind)
 	b.addRecord(r, o)
-}
-
-// addRecord adds what was read of a record, or refuses the record.
-func (b *batch) addRecord(r *record, o observation) {
-	if r.err != "" {
-		b.refuse(o.record, r.err, r.kind)
-		return
-	}
-	b.add(o)
 }
 
 func (b *batch) vidurLayer(r *record, device string) {
