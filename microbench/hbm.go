@@ -33,7 +33,9 @@ var hbmSuite = suite{
 			out = append(out, s)
 		}
 		for _, ranks := range a.oneAndAll() {
-			out = append(out, datasets.Stream{Kernel: "launch", Ranks: ranks})
+			if len(a.SizesBytes) == 0 { // a launch has none
+				out = append(out, datasets.Stream{Kernel: "launch", Ranks: ranks})
+			}
 		}
 		sizes, fewer := a.hbmSizes()
 		for _, size := range sizes {

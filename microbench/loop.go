@@ -18,6 +18,10 @@ const MaxRetries = 2
 // once; the rest is for repeating those that were disturbed.
 const mainShare = 0.85
 
+// maxRepeatNotes is how many repeated cases are noted by name; the rest is
+// counted, and Conditions.Retries tells which they are.
+const maxRepeatNotes = 10
+
 // leastBudget is given to a case however late it is.
 const leastBudget = 50 * time.Millisecond
 
@@ -45,6 +49,8 @@ type Loop struct {
 // Progress is where the loop stands after a case.
 type Progress struct {
 	Row datasets.Row
+	// Again is set where the case was disturbed before and measured again.
+	Again bool
 	// Done of Total cases are measured; Repeating counts the disturbed ones
 	// that wait for another try.
 	Done, Total, Repeating int
@@ -71,6 +77,9 @@ func (l *Loop) Run(ctx context.Context, p Plan, done []datasets.Row) (rows []dat
 		r.notes = append(r.notes, fmt.Sprintf("sentinel: %.3g ms at the start; drift beyond ±%.0f %% flags a case", r.sentinel.start*1e3, r.sentinel.band*100))
 	}
 	err = r.run(ctx)
+	if more := r.repeated - maxRepeatNotes; more > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d further tries were made of disturbed cases (see retries)", more))
+	}
 	return r.rows(), r.notes, err
 }
 
@@ -86,6 +95,8 @@ type runState struct {
 	have  map[string]datasets.Row
 	again []datasets.Workload
 	notes []string
+	// repeated counts further tries; the first few are noted one by one.
+	repeated int
 }
 
 func (l *Loop) begin(p Plan, done []datasets.Row) *runState {
@@ -168,7 +179,8 @@ func (r *runState) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ErrInterrupted
 			}
-			budget := r.budget(r.start.Add(total).Sub(r.now()), len(queue)-i)
+			// A second try that is shorter than the first would only look calm.
+			budget := r.plan.CaseBudget()
 			if r.plan.Time > 0 && r.now().Add(budget).After(r.start.Add(total)) {
 				r.notes = append(r.notes, fmt.Sprintf("no time was left to repeat %d disturbed cases", len(queue)-i+len(r.again)))
 				return nil
@@ -195,8 +207,10 @@ func (r *runState) repeat(w datasets.Workload, budget, total time.Duration) erro
 		kept, other = old, row
 	}
 	kept.Measurement.Conditions.Retries = old.Measurement.Conditions.Retries + 1
-	r.notes = append(r.notes, fmt.Sprintf("%s was repeated; the try that is not kept took %.4g s (%s)",
-		w.Key(), other.Measurement.TimeS, other.Measurement.Reason))
+	r.repeated++
+	if r.repeated <= maxRepeatNotes {
+		r.notes = append(r.notes, fmt.Sprintf("%s was measured again; a try of %.4g s is not kept", w.Key(), other.Measurement.TimeS))
+	}
 	if r.mayRepeat(&kept.Measurement) {
 		r.again = append(r.again, w)
 	}
@@ -256,7 +270,7 @@ func (r *runState) keep(row datasets.Row, left int, total time.Duration) error {
 		if r.plan.Time <= 0 {
 			remaining = time.Duration(left+len(r.again)) * r.plan.CaseTime
 		}
-		r.OnCase(Progress{Row: row, Done: len(r.plan.Workloads) - left, Total: len(r.plan.Workloads),
+		r.OnCase(Progress{Row: row, Again: row.Measurement.Conditions.Retries > 0, Done: len(r.plan.Workloads) - left, Total: len(r.plan.Workloads),
 			Repeating: len(r.again), Left: max(remaining, 0)})
 	}
 	return nil

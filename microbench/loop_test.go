@@ -138,7 +138,7 @@ func TestDriftIsRepeated(t *testing.T) {
 	if b.prepared[rows[2].Workload.Key()] != 2 {
 		t.Errorf("measured %d times", b.prepared[rows[2].Workload.Key()])
 	}
-	if text := strings.Join(notes, "\n"); !strings.Contains(text, rows[2].Workload.Key()+" was repeated; the try that is not kept took") {
+	if text := strings.Join(notes, "\n"); !strings.Contains(text, rows[2].Workload.Key()+" was measured again; a try of ") {
 		t.Errorf("the other try is not noted: %s", text)
 	}
 }

@@ -49,6 +49,8 @@ var suites = []suite{hbmSuite, gemmSuite, allReduceSuite, decodeSuite, moeSuite}
 type Options struct {
 	Suites  []datasets.Suite
 	Profile Profile
+	// Time bounds the whole run instead of the profile's, where it is not 0.
+	Time time.Duration
 
 	// These replace an axis of the suites that have it. SizesBytes is the
 	// working set of hbm and the buffer of allreduce; Batches the batch of
@@ -125,6 +127,12 @@ func NewPlan(dev datasets.Device, o Options) (Plan, error) {
 			}
 		}
 		p.Time += time.Duration(s.share * float64(profileTime[o.Profile]))
+	}
+	if o.Time < 0 {
+		return Plan{}, fmt.Errorf("the time of a run is %v, and must be positive", o.Time)
+	}
+	if o.Time > 0 {
+		p.Time = o.Time
 	}
 	if len(p.Workloads) == 0 {
 		return Plan{}, fmt.Errorf("nothing to measure: no case of %s has what the options ask for", joinNames(o.Suites))

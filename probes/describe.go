@@ -95,6 +95,25 @@ func Differences(a, b string) []string {
 	return out
 }
 
+// Concerns says in words what speaks against trusting times measured on the
+// host now, or makes them hard to compare.
+func (h *Host) Concerns() []string {
+	var out []string
+	if v := h.Hypervisor; v.Unread == "" && v.Value != "none" {
+		out = append(out, "this is a guest of a hypervisor ("+v.Value+"): other guests share its caches and memory, unseen")
+	}
+	if n := len(h.CPUs.Value); h.LoadAverage.Unread == "" && n > 0 && h.LoadAverage.Value > 0.1*float64(n) {
+		out = append(out, fmt.Sprintf("the load average is %.2f on %d CPUs: other processes are running", h.LoadAverage.Value, n))
+	}
+	if g := h.Governor; g.Unread == "" && g.Value != "performance" {
+		out = append(out, "the frequency governor is "+g.Value+", so the clock follows the load")
+	}
+	if h.Cores.Unread == "" && len(h.CPUs.Value) > h.Cores.Value {
+		out = append(out, "cores are shared by SMT threads: one worker a core is used")
+	}
+	return out
+}
+
 func cores(h *Host) string {
 	s := fmt.Sprintf("%s in %s sockets", h.Cores, h.Sockets)
 	if h.CPUs.Unread == "" {

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 
+	// cpuid: the hypervisor's own name, which no file tells.
+	"github.com/klauspost/cpuid/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -111,6 +113,9 @@ func ThisHost() Host {
 		}
 	}
 	h.Allowed = read(allowed, err)
+	if v := cpuid.CPU.HypervisorVendorString; h.Hypervisor.Value == unnamed && v != "" {
+		h.Hypervisor.Value = v
+	}
 	return h
 }
 
@@ -199,13 +204,16 @@ func arithmeticISA(flags string) []string {
 	for _, f := range strings.Fields(flags) {
 		switch {
 		case strings.HasPrefix(f, "avx"), strings.HasPrefix(f, "amx"), strings.HasPrefix(f, "sve"),
-			strings.HasPrefix(f, "sme"), f == "fma", f == "f16c", f == "sse4_2",
+			f == "sme", strings.HasPrefix(f, "sme2"), f == "fma", f == "f16c", f == "sse4_2",
 			f == "asimd", f == "asimdhp", f == "asimddp", f == "bf16", f == "i8mm":
 			out = append(out, f)
 		}
 	}
 	return out
 }
+
+// unnamed is a hypervisor that shows itself by a flag only.
+const unnamed = "one that does not give its name"
 
 func hypervisor(root fs.FS, flags Reading[string]) Reading[string] {
 	vendor, err := text(root, "sys/class/dmi/id/sys_vendor")
@@ -220,7 +228,7 @@ func hypervisor(root fs.FS, flags Reading[string]) Reading[string] {
 	case !virtual:
 		return Reading[string]{Unread: "only x86-64 says whether there is a hypervisor"}
 	case err != nil || name == "":
-		return Reading[string]{Value: "yes, of unknown name"}
+		return Reading[string]{Value: unnamed}
 	}
 	return Reading[string]{Value: name}
 }

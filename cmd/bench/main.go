@@ -31,6 +31,8 @@ const (
 // verbs makes every command, in the order in which help lists them. A new verb
 // is a file with such a function, and a line here.
 var verbs = []func() *cobra.Command{
+	devicesCommand,
+	runCommand,
 	importCommand,
 	predictCommand,
 	reportCommand,

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"bench/datasets"
+	"bench/microbench/host"
+	"bench/probes"
+	"bench/reports"
+
+	"github.com/spf13/cobra"
+)
+
+func devicesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "devices",
+		Short: "What is here, what it should reach, how healthy it is, what can't run and why",
+		Long: `devices lists the devices of this machine: what each is, the peaks that it should
+reach and where each figure comes from, what speaks against measuring on it now,
+and what cannot run here and why. It measures nothing but the CPU's clock.`,
+		Example: "  bench devices",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			if err := showHost(out); err != nil {
+				return nothingMeasured("%w", err)
+			}
+			showGPUs(out)
+			return nil
+		},
+	}
+}
+
+func showHost(w io.Writer) error {
+	b, err := host.New(host.Options{})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	h, dev := probes.ThisHost(), b.Device()
+	fmt.Fprintf(w, "host: %s, %d cores\n", dev.Name, dev.Units)
+	for _, l := range h.Lines() {
+		fmt.Fprintf(w, "  %-14s %s\n", l.Name, l.Value)
+	}
+	env := b.Environment()
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(w, "  %-14s %s\n", strings.ReplaceAll(k, "_", " "), env[k])
+	}
+	clock := b.Clock()
+	fmt.Fprintf(w, "  %-14s %s, %s resolution, %s a pair of readings\n", "timer", clock.Name,
+		reports.Seconds(clock.ResolutionS), reports.Seconds(clock.OverheadS))
+	fmt.Fprintln(w, "  should reach")
+	showFigure(w, "clock", dev.ClockHz, func(v float64) string { return fmt.Sprintf("%.3g GHz", v/1e9) })
+	for _, t := range datasets.DTypes {
+		if f, ok := dev.PeakFLOPs[t]; ok {
+			showFigure(w, string(t), f, reports.FLOPsPerSecond)
+		}
+	}
+	showFigure(w, "memory", dev.MemoryBandwidth, reports.BytesPerSecond)
+	fmt.Fprintln(w, "  health")
+	concerns := h.Concerns()
+	if len(concerns) == 0 {
+		concerns = []string{"nothing speaks against measuring now"}
+	}
+	for _, c := range concerns {
+		fmt.Fprintf(w, "    %s\n", c)
+	}
+	return nil
+}
+
+func showFigure(w io.Writer, name string, f datasets.Figure, format func(float64) string) {
+	if f.Value == 0 {
+		fmt.Fprintf(w, "    %-12s not known: nothing is published for this machine\n", name)
+		return
+	}
+	fmt.Fprintf(w, "    %-12s %s  (%s: %s)\n", name, format(f.Value), f.Origin, f.Source)
+}
+
+func showGPUs(w io.Writer) {
+	gpus, err := probes.ThisMachinesGPUs()
+	if err != nil {
+		fmt.Fprintf(w, "cuda: %v, so the suites run on the host only\n", err)
+		return
+	}
+	for i := range gpus.Devices {
+		g := &gpus.Devices[i]
+		fmt.Fprintf(w, "cuda:%d: %s (%s)\n", g.Index, g.Name, g.UUID)
+		fmt.Fprintf(w, "  %-14s driver %s, CUDA %s, NVML %s\n", "software", gpus.Driver, gpus.CUDA, gpus.NVML)
+		fmt.Fprintf(w, "  %-14s compute capability %s, %s of memory, clock at most %s, power limit %s, %s NVLinks up\n", "device",
+			g.ComputeCapability, shown(g.MemoryBytes, func(v int64) string { return reports.Bytes(float64(v)) }),
+			shown(g.MaxSMClockHz, func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) }),
+			shown(g.PowerLimitWatt, func(v float64) string { return fmt.Sprintf("%.0f W", v) }), g.NVLinks)
+		concerns := g.Concerns()
+		if len(concerns) == 0 {
+			concerns = []string{"nothing speaks against measuring now"}
+		}
+		for _, c := range concerns {
+			fmt.Fprintf(w, "  %-14s %s\n", "health", c)
+		}
+	}
+	fmt.Fprintln(w, noCUDABackend)
+}
+
+func shown[T any](r probes.Reading[T], format func(T) string) string {
+	if r.Unread != "" {
+		return r.Unread
+	}
+	return format(r.Value)
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bench/datasets"
+	"bench/microbench"
+	"bench/microbench/host"
+	"bench/probes"
+	"bench/reports"
+
+	"github.com/spf13/cobra"
+)
+
+// noCUDABackend is what --device cuda says.
+const noCUDABackend = "this build has no CUDA backend yet, so no suite runs on a GPU: use --device host"
+
+// runFlags are the flags of run.
+type runFlags struct {
+	device, out, resume string
+	list                bool
+	planFlags
+}
+
+func runCommand() *cobra.Command {
+	f := &runFlags{}
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Measure the suites on a device, predict each case, and report the error",
+		Long: `run measures the suites on a device, checks every answer, predicts every case,
+writes one Parquet file, and reports. A finished case goes to a journal at once:
+a run that was stopped goes on with --resume. Ctrl-C stops after the case in
+flight; a second one stops at once.`,
+		Example: `  bench run --profile quick
+  bench run --suite gemm,moe --profile standard --out results
+  bench run --suite moe --zipf-exponent 1.2 --batch 64,1024
+  bench run --list
+  bench run --resume results/20260131T120000Z-1a2b.journal`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := c.Flags()
+	f.register(fl)
+	fl.StringVar(&f.device, "device", "auto", "what to measure: auto, host, cuda, or cuda:0,1")
+	fl.StringVar(&f.out, "out", "results", "folder for the journal and the Parquet file")
+	fl.StringVar(&f.resume, "resume", "", "journal of a run to go on with")
+	fl.BoolVar(&f.list, "list", false, "print the plan with each workload's arithmetic, and measure nothing")
+	return c
+}
+
+func (f *runFlags) run(cmd *cobra.Command) error {
+	if err := f.checkDevice(); err != nil {
+		return err
+	}
+	command := planCommand(cmd.Flags())
+	var began *datasets.JournalHeader
+	var done []datasets.Row
+	var journal *datasets.Journal
+	if f.resume != "" && !f.list {
+		j, header, rows, torn, err := datasets.OpenJournal(f.resume)
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		if torn {
+			fmt.Fprintln(cmd.ErrOrStderr(), "bench: the case that was being written when the run stopped is measured again")
+		}
+		if err := f.adopt(cmd.Flags(), header.Meta.Command); err != nil {
+			return fmt.Errorf("%s: %w", f.resume, err)
+		}
+		journal, began, done, command = j, &header, rows, header.Meta.Command
+	}
+	options, err := f.options()
+	if err != nil {
+		return err
+	}
+	backend, err := host.New(host.Options{})
+	if err != nil {
+		return nothingMeasured("%w", err)
+	}
+	defer backend.Close()
+	dev := backend.Device()
+	plan, err := microbench.NewPlan(dev, options)
+	if err != nil {
+		return err
+	}
+	if f.list {
+		return listPlan(cmd.OutOrStdout(), &dev, plan)
+	}
+
+	h := probes.ThisHost()
+	meta, err := f.meta(&h, backend, plan, command)
+	if err != nil {
+		return err
+	}
+	header := datasets.JournalHeader{Meta: meta, Devices: []datasets.Device{dev}, PlanHash: plan.Hash()}
+	path := f.resume
+	if began != nil {
+		if err := microbench.CheckResume(*began, header); err != nil {
+			return fmt.Errorf("%s: %w", f.resume, err)
+		}
+		header, f.out = *began, filepath.Dir(f.resume)
+	}
+	if err := checkOut(f.out); err != nil {
+		return err
+	}
+	if began == nil {
+		path = filepath.Join(f.out, meta.ID+".journal")
+		if journal, err = datasets.CreateJournal(path, header); err != nil {
+			return err
+		}
+		defer journal.Close()
+	}
+	result := &datasets.Run{Meta: header.Meta, Devices: header.Devices}
+
+	ctx, stop := interruptible(cmd.ErrOrStderr())
+	defer stop()
+	show := newProgress(cmd.ErrOrStderr(), len(plan.Workloads))
+	loop := microbench.Loop{Backend: backend, Journal: journal.Append, OnCase: show.add, Governor: h.Governor.Value}
+	rows, notes, err := loop.Run(ctx, plan, done)
+	show.end()
+	result.Rows, result.Meta.Notes = rows, append(result.Meta.Notes, notes...)
+	result.Meta.EndUnixS = time.Now().Unix()
+	if errors.Is(err, microbench.ErrInterrupted) {
+		return checkFailed("interrupted: %d of %d cases are kept in %s; go on with: bench run --resume %s", len(rows), len(plan.Workloads), path, path)
+	}
+	if err != nil {
+		return checkFailed("stopped: %w; %d of %d cases are kept in %s; go on with: bench run --resume %s", err, len(rows), len(plan.Workloads), path, path)
+	}
+	return f.finish(cmd, result, journal, path)
+}
+
+// finish predicts, writes the Parquet file, drops the journal, and reports.
+func (f *runFlags) finish(cmd *cobra.Command, result *datasets.Run, journal *datasets.Journal, journalPath string) error {
+	addPredictions(result)
+	file := filepath.Join(f.out, result.Meta.ID+".parquet")
+	if err := datasets.WriteFile(file, result); err != nil {
+		return fmt.Errorf("the results are not written: %w; every case is kept in %s: make room, then bench run --resume %s", err, journalPath, journalPath)
+	}
+	journal.Close()
+	if err := os.Remove(journalPath); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "bench: warning: the journal is not needed any more and stays: %v\n", err)
+	}
+	report, err := reports.New([]*datasets.Run{result}, runTiers, reports.Catalogue(nil))
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if err := reports.Text(out, report, reports.TextOptions{Width: width(cmd)}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d cases are in %s\n", len(result.Rows), file)
+	return verdict(result)
+}
+
+// verdict is how the program ends after a whole run.
+func verdict(result *datasets.Run) error {
+	usable, failed := 0, []*datasets.Row{}
+	for i := range result.Rows {
+		m := &result.Rows[i].Measurement
+		if m.Usable() {
+			usable++
+		}
+		if m.Verdict == datasets.Failed {
+			failed = append(failed, &result.Rows[i])
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		return checkFailed("%d of %d cases failed, the first being %s: %s", len(failed), len(result.Rows), failed[0].Workload.Key(), failed[0].Measurement.Reason)
+	case usable == 0 && len(result.Rows) > 0:
+		return nothingMeasured("nothing could be measured: %s", result.Rows[0].Measurement.Reason)
+	}
+	return nil
+}
+
+func (f *runFlags) checkDevice() error {
+	switch {
+	case f.device == "auto", f.device == "host":
+		return nil
+	case f.device == "cuda", strings.HasPrefix(f.device, "cuda:"):
+		return nothingMeasured("%s", noCUDABackend)
+	}
+	return unknown("device", f.device, []string{"auto", "host", "cuda", "cuda:0,1"})
+}
+
+// checkOut finds out before measuring whether the results can be kept.
+func checkOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("the output folder cannot be made: %w", err)
+	}
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("the output folder cannot be written: %w", err)
+	}
+	probe.Close()
+	os.Remove(probe.Name())
+	const need = 64 << 20 // journal and Parquet file of the largest plan, with room to spare
+	if free, err := probes.FreeBytes(dir); err == nil && free < need {
+		return fmt.Errorf("the output folder %s has %s left, and a run needs up to %s", dir, reports.Bytes(float64(free)), reports.Bytes(need))
+	}
+	return nil
+}
