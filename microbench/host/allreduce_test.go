@@ -33,7 +33,7 @@ func TestAllReduceIsExact(t *testing.T) {
 	for _, algorithm := range []string{"ring", "direct"} {
 		for d := range elements {
 			for ranks := 2; ranks <= 4; ranks++ {
-				for _, count := range []int64{1, 2, 15, 17, 63, 1001, 4099, 300007} {
+				for _, count := range []int64{1, 2, 15, 17, 63, 1001, 30011} {
 					for _, inPlace := range []bool{false, true} {
 						w := allReduce(algorithm, d, count*int64(d.Size()), ranks, inPlace)
 						c, err := b.Prepare(w)
@@ -41,6 +41,7 @@ func TestAllReduceIsExact(t *testing.T) {
 							t.Fatal(err)
 						}
 						arg := c.(*collective).arg
+						arg.chunk = 1024 // so that the longest takes several slabs
 						for best := arg.isa; arg.isa >= 0; arg.isa-- {
 							for stream := range arg.stream + 2 { // 0 and 1, whatever was chosen
 								arg.stream = stream

@@ -85,28 +85,19 @@ func (b *Backend) prepareMoE(w datasets.MoELayer) (microbench.Case, error) {
 	case w.Format != "":
 		return nil, skip("moe: the host has no kernel for weights in format %s", w.Format)
 	}
-	assigned, err := w.Routing.Assign(w.Tokens, w.Experts, w.TopK)
-	if err != nil {
-		return nil, fmt.Errorf("moe: %w", err)
-	}
-	loads := datasets.Loads(assigned, w.Experts)
-	place := make([]int32, w.Experts)
-	active := int64(0)
-	for i, n := range loads {
-		place[i] = -1
-		if n > 0 {
-			place[i] = int32(active)
-			active++
-		}
-	}
-	c, err := b.prepareLayer(w, w.Ranks, func(c *layerCase) { b.layMoE(w, assigned, place, active, c) })
+	r, err := route(w)
 	if err != nil {
 		return nil, err
 	}
+	c, err := b.prepareLayer(w, w.Ranks, func(c *layerCase) { b.layMoE(w, r, c) })
+	if err != nil {
+		return nil, err
+	}
+	loads := r.loads
 	if w.EP > 1 {
 		loads = datasets.RankLoads(loads, w.EP)
 	}
-	out := moeCase{layerCase: c.(*layerCase), active: active}
+	out := moeCase{layerCase: c.(*layerCase), active: r.active}
 	for _, n := range loads {
 		out.maxLoad = max(out.maxLoad, float64(n))
 		out.meanLoad += float64(n) / float64(len(loads))
@@ -114,15 +105,40 @@ func (b *Backend) prepareMoE(w datasets.MoELayer) (microbench.Case, error) {
 	return out, nil
 }
 
-func (b *Backend) layMoE(w datasets.MoELayer, assigned, place []int32, active int64, c *layerCase) {
+// routed is an assignment of tokens, and the experts that it wakes.
+type routed struct {
+	assigned []int32
+	// place numbers the experts that have any token, -1 for the others.
+	place  []int32
+	loads  []int64
+	active int64
+}
+
+func route(w datasets.MoELayer) (*routed, error) {
+	assigned, err := w.Routing.Assign(w.Tokens, w.Experts, w.TopK)
+	if err != nil {
+		return nil, fmt.Errorf("moe: %w", err)
+	}
+	r := &routed{assigned: assigned, place: make([]int32, w.Experts), loads: datasets.Loads(assigned, w.Experts)}
+	for i, n := range r.loads {
+		r.place[i] = -1
+		if n > 0 {
+			r.place[i] = int32(r.active)
+			r.active++
+		}
+	}
+	return r, nil
+}
+
+func (b *Backend) layMoE(w datasets.MoELayer, r *routed, c *layerCase) {
 	o := &c.operands
 	a := argument[C.moe_arg](o)
 	l := layout{weight: weightTypes[w.Type]}
 	l.experts(o, &a.experts, expertShape{tokens: w.Tokens, hidden: w.Hidden, inter: w.Intermediate, experts: w.Experts,
-		placed: active, topK: w.TopK, gated: w.Gated, groups: int64(w.EP), ranks: int64(w.Ranks)})
+		placed: r.active, topK: w.TopK, gated: w.Gated, groups: int64(w.EP), ranks: int64(w.Ranks)})
 	row := wholePanels(w.Hidden)
 	a.x, a.out = array[C.float](o, w.Tokens*row), array[C.float](o, w.Tokens*row)
-	imposed, places := array[C.int32_t](o, int64(len(assigned))), array[C.int32_t](o, w.Experts)
+	imposed, places := array[C.int32_t](o, int64(len(r.assigned))), array[C.int32_t](o, w.Experts)
 	copies := b.blocks(w.Cache, float64(l.bytes))
 	a.copies, a.stride = C.long(copies), C.size_t(l.bytes)
 	a.base = (*C.char)(o.get(copies * l.bytes))
@@ -131,8 +147,8 @@ func (b *Backend) layMoE(w datasets.MoELayer, assigned, place []int32, active in
 	if o.dry || o.err != nil {
 		return
 	}
-	copy(unsafe.Slice((*int32)(imposed), len(assigned)), assigned)
-	copy(unsafe.Slice((*int32)(places), len(place)), place)
+	copy(unsafe.Slice((*int32)(imposed), len(r.assigned)), r.assigned)
+	copy(unsafe.Slice((*int32)(places), len(r.place)), r.place)
 	a.experts.imposed, a.experts.place = imposed, places
 	C.fill_rows(a.x, C.long(w.Tokens), C.long(w.Hidden), C.long(row), 7)
 	a.ops, a.team = C.vector_ops_of(C.int(bestISA())), c.team.c

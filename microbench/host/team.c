@@ -13,8 +13,10 @@
 
 /* A waiter spins this often before it starts to give its CPU away: some 50 us,
    longer than the ranks of a healthy team are apart, and short beside a time
-   slice, so that little is lost where the rank waited for is not running. */
+   slice, so that little is lost where the rank waited for is not running. Where
+   ranks share a CPU, the one waited for may need this very one, at once. */
 #define SPINS 2000
+#define SPINS_SHARED 1
 
 static inline void cpu_relax(void)
 {
@@ -50,7 +52,7 @@ struct team {
 	void *arg;
 	long n;
 	double seconds;
-	int ranks;
+	int ranks, spins;
 	worker *workers;
 };
 
@@ -123,8 +125,9 @@ int allowed_cpus(int *cpus, int max)
 
 void spin_until(const _Atomic long *flag, long value)
 {
+	const int spins = self ? self->team->spins : SPINS_SHARED;
 	for (int i = 0; atomic_load_explicit(flag, memory_order_acquire) < value; i++) {
-		if (i < SPINS)
+		if (i < spins)
 			cpu_relax();
 		else
 			sched_yield();
@@ -269,6 +272,11 @@ team *team_create(int ranks, const int *cpus, char *err, size_t errlen)
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	t->spins = SPINS;
+	for (int r = 0; r < ranks; r++)
+		for (int q = 0; q < r; q++)
+			if (cpus ? cpus[r] == cpus[q] : r >= allowed)
+				t->spins = SPINS_SHARED;
 	for (int r = 0; r < ranks; r++) {
 		int cpu = cpus ? cpus[r] : own[r % allowed];
 		workers[r].team = t;
