@@ -99,7 +99,7 @@ func (a Attention) Validate() error {
 	if a.QueryTokens > a.ContextTokens {
 		return fmt.Errorf("attention: %d new tokens are more than the context of %d", a.QueryTokens, a.ContextTokens)
 	}
-	return nil
+	return a.Cache.validate("attention")
 }
 
 func (a Attention) columns(c *columns) {

@@ -4,8 +4,9 @@ import "fmt"
 
 // Collective is a communication among ranks (suite allreduce), with the sizes
 // of nccl-tests (doc/PERFORMANCE.md): SizeBytes is the buffer of one rank for
-// all_reduce and broadcast, the whole buffer, every rank's part together, for
-// all_gather, reduce_scatter and all_to_all, and the message for send_recv.
+// all_reduce, broadcast and all_to_all (a rank keeps 1/ranks of it and sends
+// the rest), the whole buffer, every rank's part together, for all_gather and
+// reduce_scatter, and the message from one rank to another for send_recv.
 type Collective struct {
 	Kind      string
 	Type      DType
@@ -23,9 +24,16 @@ type Collective struct {
 	InPlace bool
 }
 
+// Suite is allreduce, whatever the kind.
 func (c Collective) Suite() Suite { return SuiteAllReduce }
-func (c Collective) Op() string   { return c.Kind }
+
+// Op is Kind.
+func (c Collective) Op() string { return c.Kind }
+
+// DType is the element type.
 func (c Collective) DType() DType { return c.Type }
+
+// Workers is Ranks.
 func (c Collective) Workers() int { return c.Ranks }
 
 // FLOPs is the additions of a reduction: ranks − 1 an element.
@@ -39,17 +47,19 @@ func (c Collective) FLOPs() float64 {
 	return 0
 }
 
-// Bytes is the buffers read and written once on every rank.
+// Bytes is every buffer read and written once, on all ranks together: 2·n·s
+// for all_reduce and all_to_all; a part of s/n and the whole of s on each of n
+// ranks, s + n·s, for all_gather and reduce_scatter; one reading and n − 1
+// writings, n·s, for broadcast; and 2·s for send_recv.
 func (c Collective) Bytes() float64 {
 	n, s := float64(c.Ranks), float64(c.SizeBytes)
 	switch c.Kind {
 	case "all_reduce", "custom_all_reduce", "all_to_all":
-		if c.Kind == "all_to_all" {
-			return 2 * s
-		}
 		return 2 * s * n
 	case "all_gather", "reduce_scatter":
 		return s + s*n
+	case "broadcast":
+		return s * n
 	}
 	return 2 * s
 }
@@ -68,11 +78,14 @@ func (c Collective) BusFactor() float64 {
 	return 1
 }
 
-// WireBytes is what a rank must send without reduction in a switch.
+// WireBytes is what a rank must send without reduction in a switch: the size
+// times BusFactor (for all_reduce: Patarasuk and Yuan, "Bandwidth optimal
+// all-reduce algorithms", JPDC 69(2), 2009).
 func (c Collective) WireBytes() float64 {
 	return c.BusFactor() * float64(c.SizeBytes)
 }
 
+// Key names every field.
 func (c Collective) Key() string {
 	return newKey(SuiteAllReduce, c.Kind, c.Type).num("bytes", c.SizeBytes).
 		num("ranks", int64(c.Ranks)).num("nodes", int64(c.Nodes)).text("algorithm", c.Algorithm).
@@ -85,6 +98,7 @@ func (c Collective) Key() string {
 var CollectiveKinds = []string{"all_reduce", "custom_all_reduce", "all_gather", "reduce_scatter", "all_to_all",
 	"send_recv", "broadcast"}
 
+// Validate says in one sentence what is wrong with the shape.
 func (c Collective) Validate() error {
 	known := false
 	for _, k := range CollectiveKinds {

@@ -25,9 +25,16 @@ type DecodeLayer struct {
 	Launch string
 }
 
+// Suite is decode.
 func (d DecodeLayer) Suite() Suite { return SuiteDecode }
-func (d DecodeLayer) Op() string   { return "layer" }
+
+// Op is "layer".
+func (d DecodeLayer) Op() string { return "layer" }
+
+// DType is the type of weights, activations and KV cache.
 func (d DecodeLayer) DType() DType { return d.Type }
+
+// Workers is Ranks.
 func (d DecodeLayer) Workers() int { return d.Ranks }
 
 // Attention is the attention kernel inside the layer, of all TP ranks together.
@@ -52,23 +59,23 @@ func (d DecodeLayer) Projections() [4]GEMM {
 	return [4]GEMM{qkv, out, gate, down}
 }
 
-// AttentionWeights and ExpertWeights are parameters: of the attention
-// projections, and of one feed-forward expert.
+// AttentionWeights is the parameters of the attention projections.
 func (d DecodeLayer) AttentionWeights() float64 {
 	p := d.Projections()
-	return float64(p[0].N*p[0].K) + float64(p[1].N*p[1].K)
+	return float64(p[0].N)*float64(p[0].K) + float64(p[1].N)*float64(p[1].K)
 }
 
+// ExpertWeights is the parameters of one expert, or of a dense feed-forward.
 func (d DecodeLayer) ExpertWeights() float64 {
 	p := d.Projections()
-	return float64(p[2].N*p[2].K) + float64(p[3].N*p[3].K)
+	return float64(p[2].N)*float64(p[2].K) + float64(p[3].N)*float64(p[3].K)
 }
 
 // FLOPs is 2 for every weight that a token uses, the router's, and attention.
 func (d DecodeLayer) FLOPs() float64 {
 	f := 2 * float64(d.Batch) * (d.AttentionWeights() + float64(d.TopK)*d.ExpertWeights())
 	if d.Experts > 1 {
-		f += 2 * float64(d.Batch*d.Hidden*d.Experts)
+		f += 2 * float64(d.Batch) * float64(d.Hidden) * float64(d.Experts)
 	}
 	return f + d.Attention().FLOPs()
 }
@@ -77,7 +84,7 @@ func (d DecodeLayer) FLOPs() float64 {
 // and the tokens in and out.
 func (d DecodeLayer) Bytes() float64 {
 	w := d.AttentionWeights() + float64(min(d.Experts, d.TopK))*d.ExpertWeights()
-	return w*d.Type.Size() + d.Attention().KVBytes() + 2*float64(d.Batch*d.Hidden)*d.Type.Size()
+	return w*d.Type.Size() + d.Attention().KVBytes() + 2*float64(d.Batch)*float64(d.Hidden)*d.Type.Size()
 }
 
 // WireBytes is two ring all-reduces of the activations under tensor
@@ -87,9 +94,10 @@ func (d DecodeLayer) WireBytes() float64 {
 		return 0
 	}
 	n := float64(d.TP)
-	return 2 * 2 * (n - 1) / n * float64(d.Batch*d.Hidden) * d.Type.Size()
+	return 2 * 2 * (n - 1) / n * float64(d.Batch) * float64(d.Hidden) * d.Type.Size()
 }
 
+// Key names every field.
 func (d DecodeLayer) Key() string {
 	return newKey(SuiteDecode, "layer", d.Type).text("model", d.Model).num("batch", d.Batch).
 		num("context", d.ContextTokens).num("hidden", d.Hidden).num("heads", d.Heads).
@@ -99,6 +107,7 @@ func (d DecodeLayer) Key() string {
 		text("launch", d.Launch).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (d DecodeLayer) Validate() error {
 	if d.Type.Size() == 0 {
 		return fmt.Errorf("decode: unknown data type %q", d.Type)
@@ -109,6 +118,9 @@ func (d DecodeLayer) Validate() error {
 	}
 	if d.TopK > d.Experts {
 		return fmt.Errorf("decode: top-%d of %d experts: a token cannot choose more experts than there are", d.TopK, d.Experts)
+	}
+	if d.Heads%int64(d.TP) != 0 || d.FFWidth%int64(d.TP) != 0 {
+		return fmt.Errorf("decode: %d heads and a feed-forward of %d cannot be split evenly over tensor-parallel %d", d.Heads, d.FFWidth, d.TP)
 	}
 	return d.Attention().Validate()
 }

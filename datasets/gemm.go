@@ -18,9 +18,16 @@ type GEMM struct {
 	Format string
 }
 
+// Suite is gemm.
 func (g GEMM) Suite() Suite { return SuiteGEMM }
-func (g GEMM) Op() string   { return g.Kernel }
+
+// Op is Kernel.
+func (g GEMM) Op() string { return g.Kernel }
+
+// DType is the type of A and B.
 func (g GEMM) DType() DType { return g.Type }
+
+// Workers is Ranks.
 func (g GEMM) Workers() int { return g.Ranks }
 
 // FLOPs is 2·m·n·k for a product.
@@ -31,23 +38,29 @@ func (g GEMM) FLOPs() float64 {
 	return 2 * float64(g.M) * float64(g.N) * float64(g.K)
 }
 
-// Bytes is A and B read once and C written once.
+// Bytes is A and B read once and C, of OutSize, written once.
 func (g GEMM) Bytes() float64 {
 	m, n, k := float64(g.M), float64(g.N), float64(g.K)
 	return (m*k+k*n)*g.Type.Size() + m*n*g.Type.OutSize()
 }
 
+// WireBytes is 0: the ranks of one product share its memory.
 func (g GEMM) WireBytes() float64 { return 0 }
 
+// Key names every field.
 func (g GEMM) Key() string {
 	return newKey(SuiteGEMM, g.Kernel, g.Type).num("m", g.M).num("n", g.N).num("k", g.K).
 		num("ops", g.Ops).num("ranks", int64(g.Ranks)).text("cache", string(g.Cache)).
 		text("format", g.Format).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (g GEMM) Validate() error {
 	if g.Type.Size() == 0 {
 		return fmt.Errorf("gemm: unknown data type %q", g.Type)
+	}
+	if err := g.Cache.validate("gemm"); err != nil {
+		return err
 	}
 	switch g.Kernel {
 	case "matmul":

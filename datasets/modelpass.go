@@ -1,9 +1,6 @@
 package datasets
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // ModelPass is one pass of a whole model, as llama-bench times it: a decode
 // step of one token (suite decode, op "model"), or a whole prompt (suite
@@ -27,14 +24,21 @@ type ModelPass struct {
 	Ranks         int
 }
 
+// Suite is prefill where more than one token goes through, else decode.
 func (m ModelPass) Suite() Suite {
 	if m.QueryTokens > 1 {
 		return SuitePrefill
 	}
 	return SuiteDecode
 }
-func (m ModelPass) Op() string   { return "model" }
+
+// Op is "model".
+func (m ModelPass) Op() string { return "model" }
+
+// DType is the type of the arithmetic's operands.
 func (m ModelPass) DType() DType { return m.Type }
+
+// Workers is Ranks.
 func (m ModelPass) Workers() int { return m.Ranks }
 
 // FLOPs is 2 for every parameter and token. Attention is left out, because the
@@ -46,14 +50,17 @@ func (m ModelPass) FLOPs() float64 { return 2 * float64(m.Parameters) * float64(
 // are awake or a large embedding is looked up in a few rows.
 func (m ModelPass) Bytes() float64 { return float64(m.WeightBytes) }
 
+// WireBytes is 0: the file does not say how the ranks share the work.
 func (m ModelPass) WireBytes() float64 { return 0 }
 
+// Key names every field.
 func (m ModelPass) Key() string {
-	return newKey(m.Suite(), "model", m.Type).text("model", strconv.Quote(m.Model)).text("format", m.Format).
+	return newKey(m.Suite(), "model", m.Type).text("model", m.Model).text("format", m.Format).
 		num("bytes", m.WeightBytes).num("parameters", m.Parameters).num("query", m.QueryTokens).
 		num("context", m.ContextTokens).num("ranks", int64(m.Ranks)).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (m ModelPass) Validate() error {
 	if m.Type.Size() == 0 {
 		return fmt.Errorf("model: unknown data type %q", m.Type)

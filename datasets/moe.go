@@ -28,9 +28,16 @@ type MoELayer struct {
 	Format string
 }
 
+// Suite is moe.
 func (m MoELayer) Suite() Suite { return SuiteMoE }
-func (m MoELayer) Op() string   { return m.Kernel }
+
+// Op is Kernel.
+func (m MoELayer) Op() string { return m.Kernel }
+
+// DType is the type of weights and activations.
 func (m MoELayer) DType() DType { return m.Type }
+
+// Workers is Ranks.
 func (m MoELayer) Workers() int { return m.Ranks }
 
 // Matrices is how many matrices an expert has.
@@ -43,39 +50,41 @@ func (m MoELayer) Matrices() int64 {
 
 // ExpertBytes is the weights of one expert on one rank.
 func (m MoELayer) ExpertBytes() float64 {
-	return float64(m.Matrices()*m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * m.Type.Size()
+	return float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * m.Type.Size()
 }
 
 // FLOPs is the expert products of all tokens (2 a weight and choice) and, for
 // a whole layer, the router. Op "experts" is one rank's part under balanced
 // expert parallelism.
 func (m MoELayer) FLOPs() float64 {
-	f := 2 * float64(m.Tokens*m.TopK) * float64(m.Matrices()*m.Hidden) * float64(m.Intermediate)
+	f := 2 * float64(m.Tokens) * float64(m.TopK) * float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate)
 	if m.Kernel == "experts" {
 		return f / float64(max(m.TP, 1)*max(m.EP, 1))
 	}
-	return f + 2*float64(m.Tokens*m.Hidden)*float64(m.Experts)
+	return f + 2*float64(m.Tokens)*float64(m.Hidden)*float64(m.Experts)
 }
 
 // Bytes is the weights of the fewest experts that the tokens can wake (TopK of
 // them, or all that balanced routing reaches), and the tokens in and out. What
 // a routing really wakes is a prediction's business.
 func (m MoELayer) Bytes() float64 {
-	awake := float64(min(m.Experts, m.Tokens*m.TopK))
-	switch m.Routing.Rule {
-	case RouteBalanced:
-	default:
-		awake = float64(min(m.Experts, m.TopK))
+	awake := float64(min(m.Experts, m.TopK))
+	if m.Routing.Rule == RouteBalanced {
+		awake = min(float64(m.Experts), float64(m.Tokens)*float64(m.TopK))
 	}
-	tokens := 2 * float64(m.Tokens*m.Hidden) * m.Type.OutSize()
+	tokens := float64(m.Tokens) * float64(m.Hidden) * (m.Type.Size() + m.Type.OutSize())
 	if m.Kernel == "experts" {
 		return awake/float64(max(m.EP, 1))*m.ExpertBytes() + tokens
 	}
-	return awake*m.ExpertBytes()*float64(max(m.TP, 1)) + float64(m.Hidden*m.Experts)*m.Type.Size() + tokens
+	return awake*m.ExpertBytes()*float64(max(m.TP, 1)) + float64(m.Hidden)*float64(m.Experts)*m.Type.Size() + tokens
 }
 
+// WireBytes is 0: dispatch and combine depend on the routing and on where
+// tokens are, and are a prediction's business.
 func (m MoELayer) WireBytes() float64 { return 0 }
 
+// Key names every field but the recorded choices, for which their checksum
+// stands.
 func (m MoELayer) Key() string {
 	k := newKey(SuiteMoE, m.Kernel, m.Type).num("tokens", m.Tokens).num("hidden", m.Hidden).
 		num("intermediate", m.Intermediate).num("experts", m.Experts).num("top_k", m.TopK).
@@ -88,6 +97,7 @@ func (m MoELayer) Key() string {
 		num("ranks", int64(m.Ranks)).text("cache", string(m.Cache)).text("format", m.Format).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (m MoELayer) Validate() error {
 	if m.Kernel != "layer" && m.Kernel != "experts" {
 		return fmt.Errorf("moe: unknown operation %q: use layer or experts", m.Kernel)
@@ -105,7 +115,10 @@ func (m MoELayer) Validate() error {
 	if m.Experts%int64(m.EP) != 0 {
 		return fmt.Errorf("moe: %d experts cannot be shared out evenly over %d ranks", m.Experts, m.EP)
 	}
-	return nil
+	if err := m.Routing.Validate(); err != nil {
+		return fmt.Errorf("moe: %w", err)
+	}
+	return m.Cache.validate("moe")
 }
 
 func (m MoELayer) columns(c *columns) {

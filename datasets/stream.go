@@ -1,6 +1,11 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Stream is a pass over memory (suite hbm).
 //
@@ -51,9 +56,16 @@ var streamArrays = map[string]struct{ reads, writes, flopsPerElement float64 }{
 	"embedding":  {1, 1, 0},
 }
 
+// Suite is hbm.
 func (s Stream) Suite() Suite { return SuiteHBM }
-func (s Stream) Op() string   { return s.Kernel }
+
+// Op is Kernel.
+func (s Stream) Op() string { return s.Kernel }
+
+// DType is the element type; launch has none.
 func (s Stream) DType() DType { return s.Type }
+
+// Workers is Ranks.
 func (s Stream) Workers() int { return s.Ranks }
 
 // Arrays is how many equal parts of the working set the operation reads and
@@ -66,7 +78,7 @@ func (s Stream) Arrays() (reads, writes int) {
 // FLOPs counts the arithmetic that the operation's definition asks for.
 func (s Stream) FLOPs() float64 {
 	a := streamArrays[s.Kernel]
-	if a.reads+a.writes == 0 {
+	if a.reads+a.writes == 0 || s.Type.Size() == 0 {
 		return 0
 	}
 	elements := float64(s.SizeBytes) / (a.reads + a.writes) / s.Type.Size()
@@ -96,6 +108,8 @@ func (s Stream) WriteAllocateBytes() float64 {
 	return 0
 }
 
+// WireBytes is what a peer copy sends: the half of the working set that is
+// read.
 func (s Stream) WireBytes() float64 {
 	if s.Kernel == "peer" {
 		return float64(s.SizeBytes) / 2
@@ -103,14 +117,16 @@ func (s Stream) WireBytes() float64 {
 	return 0
 }
 
+// Key names every field.
 func (s Stream) Key() string {
 	return newKey(SuiteHBM, s.Kernel, s.Type).num("bytes", s.SizeBytes).
 		num("rows", s.Rows).num("cols", s.Cols).num("ranks", int64(s.Ranks)).String()
 }
 
+// Validate says in one sentence what is wrong with the shape.
 func (s Stream) Validate() error {
 	if _, ok := streamArrays[s.Kernel]; !ok {
-		return fmt.Errorf("hbm: unknown operation %q", s.Kernel)
+		return fmt.Errorf("hbm: unknown operation %q: use one of %s", s.Kernel, strings.Join(slices.Sorted(maps.Keys(streamArrays)), ", "))
 	}
 	if s.Kernel == "launch" {
 		return positive("hbm launch", "ranks", int64(s.Ranks))

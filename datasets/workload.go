@@ -36,10 +36,13 @@ const (
 // Workload is what is to be done, and knows its own arithmetic. Its dynamic
 // type is one of the value types of this package: Stream, GEMM, Collective,
 // Attention, DecodeLayer, MoELayer, ModelPass. It says nothing of how or how fast.
+// Compare workloads by Key: == panics on those with a recorded trace.
 type Workload interface {
+	// Suite is the family that the operation belongs to.
 	Suite() Suite
 	// Op is the operation within the suite, such as "triad" or "all_reduce".
 	Op() string
+	// DType is the type of the operands, "" where there are none.
 	DType() DType
 	// Workers is how many cores of a CPU or how many GPUs take part.
 	Workers() int
@@ -66,6 +69,14 @@ func Intensity(w Workload) float64 {
 		return w.FLOPs() / b
 	}
 	return 0
+}
+
+func (c Cache) validate(what string) error {
+	switch c {
+	case "", Hot, Cold:
+		return nil
+	}
+	return fmt.Errorf("%s: unknown cache state %q: use %s or %s", what, c, Hot, Cold)
 }
 
 // key writes "suite/op dtype name=value …", leaving out zero values.
@@ -99,6 +110,10 @@ func (k *key) text(name, v string) *key {
 		k.WriteByte(' ')
 		k.WriteString(name)
 		k.WriteByte('=')
+		// Free text must not be able to look like further fields.
+		if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == '=' || r == '"' }) {
+			v = strconv.Quote(v)
+		}
 		k.WriteString(v)
 	}
 	return k
