@@ -38,6 +38,13 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 		}
 		p.Terms = append(p.Terms, datasets.Term{Name: "communication", Seconds: b / d.LinkBandwidth.Value})
 	}
+	if s, ok := w.(datasets.Stream); ok && (s.Kernel == "host_to_device" || s.Kernel == "device_to_host") {
+		if d.PCIeBandwidth.Value == 0 {
+			p.NotPredicted = "no datasheet bandwidth of the host link"
+			return p
+		}
+		p.Terms = append(p.Terms, datasets.Term{Name: "host_link", Seconds: s.Bytes() / d.PCIeBandwidth.Value})
+	}
 	longest(&p)
 	return p
 }
@@ -53,7 +60,7 @@ func narrowWeights(w datasets.Workload) string {
 		f = w.Format
 	}
 	switch f {
-	case "int8_wo", "int4_wo", "w4a16_mxfp4", "w4afp8":
+	case "int8_wo", "int4_wo", "w4a16_mxfp4", "w4afp8", "w4a8_mxfp4_mxfp8", "w4a8_mxfp4_mxfp8_trtllm":
 		return f
 	}
 	return ""

@@ -92,7 +92,7 @@ func importMeta(args []string, out string, start time.Time, run *datasets.Run, r
 		Notes:      report.Warnings,
 	}
 	if report.Refused > 0 {
-		m.Notes = append(m.Notes, fmt.Sprintf("%d records were refused", report.Refused))
+		m.Notes = append(m.Notes, fmt.Sprintf("%d of %d records were refused", report.Refused, report.Refused+report.Rows))
 	}
 	return m
 }
