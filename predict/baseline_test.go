@@ -64,28 +64,3 @@ func TestRegimes(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkPredict is workloads a second on one core, by tier; the aim is a
-// million for the tiers without a fitted model.
-func BenchmarkPredict(b *testing.B) {
-	dev := testDevice()
-	var ws []datasets.Workload
-	for m := int64(1); m <= 4096; m *= 2 {
-		ws = append(ws,
-			datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: m, N: 8192, K: 4096, Ranks: 1, Cache: datasets.Hot},
-			datasets.Attention{Type: datasets.BF16, Batch: m, QueryTokens: 1, ContextTokens: 1024, Heads: 32, KVHeads: 8, HeadDim: 128, Ranks: 1},
-			datasets.Collective{Kind: "all_reduce", Type: datasets.BF16, SizeBytes: m << 10, Ranks: 8, Nodes: 1},
-			datasets.MoELayer{Kernel: "experts", Type: datasets.BF16, Tokens: m, Hidden: 4096, Intermediate: 14336, Experts: 8, TopK: 2,
-				Gated: true, TP: 1, EP: 1, Routing: datasets.Routing{Rule: datasets.RouteBalanced}, Ranks: 1})
-	}
-	b.Run("datasheet", func(b *testing.B) {
-		p := New(dev, datasets.TierDatasheet)
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			sink = p.Predict(ws[i%len(ws)])
-		}
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "workloads/s")
-	})
-}
-
-var sink datasets.Prediction
