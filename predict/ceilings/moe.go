@@ -10,19 +10,20 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 	if w.Kernel != "layer" || w.Format != "" {
 		return missing("no ceilings model of moe/%s %s", w.Kernel, w.Format)
 	}
-	all := float64(w.Experts) * w.ExpertBytes() * float64(max(w.TP, 1))
-	r, why := m.roofs(w.Type, w.Ranks, w.Cache, all)
-	if why != "" {
-		return missing("%s", why)
-	}
 	assigned, err := w.Routing.Assign(w.Tokens, w.Experts, w.TopK)
 	if err != nil {
 		return missing("%v", err)
 	}
 	loads := datasets.Loads(assigned, w.Experts)
+	expertBytes := w.ExpertBytes() * float64(max(w.TP, 1))
+	// Only experts that are awake take part in the rotation of a cold case.
+	awake := float64(datasets.SummarizeLoads(loads).Active) * expertBytes
+	r, why := m.roofs(w.Type, w.Ranks, w.Cache, awake)
+	if why != "" {
+		return missing("%s", why)
+	}
 	tokens := float64(w.Tokens)
 	flopPerRow := 2 * float64(w.Matrices()) * float64(w.Hidden) * float64(w.Intermediate)
-	expertBytes := w.ExpertBytes() * float64(max(w.TP, 1))
 	expert := func(load int64, r roofs) phase {
 		if load == 0 {
 			return phase{name: "experts"}
@@ -61,7 +62,7 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 	}
 	// What the most loaded rank has beyond the mean is done by one worker of
 	// len(perRank), at that worker's own rates.
-	alone, why := m.roofs(w.Type, 1, w.Cache, all)
+	alone, why := m.roofs(w.Type, 1, w.Cache, awake)
 	if why != "" {
 		return missing("%s", why)
 	}
