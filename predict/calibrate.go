@@ -122,6 +122,7 @@ func calibrate(m *Model, dev *datasets.Device, obs []observation) []datasets.Par
 	for range 2 {
 		best, _ = fit.Local(lossOn(localRows), best, box, localEvaluations)
 	}
+	best = keepStarts(lossOn(localRows), best, m.Parameters)
 
 	some := obs[:min(intervalRows, len(obs))]
 	series := make([]string, len(some))
@@ -137,6 +138,21 @@ func calibrate(m *Model, dev *datasets.Device, obs []observation) []datasets.Par
 		p.Determined, p.AtEdge = judge(p)
 	}
 	return parameters
+}
+
+// keepStarts puts parameters back to the start of the fit where that costs
+// nothing: one of a path that no row took would else hold an accident of the
+// search, and a relative that takes the path would inherit it.
+func keepStarts(loss func([]float64) float64, best []float64, parameters []datasets.Parameter) []float64 {
+	least := loss(best)
+	for i, p := range parameters {
+		trial := slices.Clone(best)
+		trial[i] = p.Value
+		if l := loss(trial); l <= least {
+			best, least = trial, l
+		}
+	}
+	return best
 }
 
 // judge says whether the data fix a parameter: its interval spans less than

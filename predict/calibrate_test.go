@@ -75,6 +75,9 @@ func TestCalibrateRecoversALawFromNoisyRowsAndOwnsUpToWhatItCannotTell(t *testin
 	if p[2].Determined {
 		t.Errorf("a parameter without effect is called determined: [%g, %g]", p[2].Low, p[2].High)
 	}
+	if p[2].Value != 0.5 {
+		t.Errorf("a parameter without effect left its start of 0.5 for %g", p[2].Value)
+	}
 	f := c.Fits["test"]
 	if f.FitN+f.TestN != len(rows) || f.FitN == 0 || f.TestN == 0 {
 		t.Errorf("fit on %d and tested on %d of %d rows", f.FitN, f.TestN, len(rows))

@@ -120,7 +120,7 @@ func TestCollectivesNeverBeatTheLinks(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range []*Model{collective, peerExchange, customAllReduce, networkCollective} {
+	for _, m := range []*Model{collective, peerExchange, sendRecv, customAllReduce, networkCollective} {
 		if tried[m.Name] < 100 {
 			t.Errorf("%s was tried %d times", m.Name, tried[m.Name])
 		}

@@ -17,8 +17,8 @@ const (
 	peerCopy
 )
 
-// peerExchange is NCCL's point-to-point traffic in one node: send and receive,
-// and the all-to-all that is made of them. All peers are served at once, so
+// peerExchange is the all-to-all in one node that NCCL makes of sends and
+// receives. All peers are served at once, so
 // that latency hardly grows with their number (it does with its logarithm);
 // the time is the less of two ways,
 //
@@ -40,7 +40,7 @@ var peerExchange = &Model{
 	},
 	Applies: func(w datasets.Workload) bool {
 		c, ok := w.(datasets.Collective)
-		return ok && c.Algorithm == "" && c.Nodes <= 1 && (c.Kind == "all_to_all" || c.Kind == "send_recv")
+		return ok && c.Algorithm == "" && c.Nodes <= 1 && c.Kind == "all_to_all"
 	},
 	Declines: linkDeclines,
 	FitsOn:   steadyRanks,
@@ -54,11 +54,8 @@ func predictPeerExchange(d *datasets.Device, v []float64, w datasets.Workload) d
 	c := w.(datasets.Collective)
 	n, size := float64(c.Ranks), float64(c.SizeBytes)
 	cycle, link := 1/d.ClockHz.Value, d.LinkBandwidth.Value
-	chunk, bytes := size, size
-	if c.Kind == "all_to_all" {
-		chunk = size / n
-		bytes = (n - 1 + v[peerCopy]) * chunk
-	}
+	chunk := size / n
+	bytes := (n - 1 + v[peerCopy]) * chunk
 	start := v[peerStart] * filled(chunk, peerFillBytes) * cycle
 	moving := bytes / (link * v[peerRateFew])
 	if s, m := v[peerStartMany]*cycle, bytes/(link*v[peerRateMany]); s+m < start+moving {

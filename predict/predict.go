@@ -132,7 +132,8 @@ type Model struct {
 var Models = []*Model{
 	gemmModel,
 	decodeAttention, prefillAttention,
-	customAllReduce, peerExchange, collective, networkCollective,
+	customAllReduce, sendRecv, peerExchange, collective, networkCollective,
+	rowwise, rowwiseEager,
 }
 
 func modelOf(w datasets.Workload) *Model {
