@@ -130,7 +130,7 @@ type Model struct {
 // Models lists every calibrated model; a workload belongs to the first that
 // applies.
 var Models = []*Model{
-	gemmModel,
+	gemmModel, moeModel,
 	decodeAttention, prefillAttention,
 	customAllReduce, sendRecv, peerExchange, collective, networkCollective,
 	rowwise, rowwiseEager,

@@ -1,0 +1,256 @@
+package predict
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"bench/datasets"
+)
+
+// RankLoad is what the most loaded rank of an expert-parallel MoE layer gets
+// to do, in expectation over the routing's randomness.
+type RankLoad struct {
+	// Awake is how many of the rank's experts have a token.
+	Awake float64
+	// Rows is (token, choice) pairs routed to the rank.
+	Rows float64
+	// MaxLoad is the rows of its most loaded expert.
+	MaxLoad float64
+	// blocks is Σ over experts of ⌈load / blockHeights[i]⌉.
+	blocks [len(blockHeights)]float64
+}
+
+// blockHeights are the row blocks that grouped kernels pad each expert to.
+var blockHeights = [...]int64{16, 32, 64, 128}
+
+// Blocks is how many blocks of height rows (16, 32, 64 or 128) the rank's
+// experts fill, each expert's last block padded; 0 for another height.
+func (l *RankLoad) Blocks(height int64) float64 {
+	for i, h := range blockHeights {
+		if h == height {
+			return l.blocks[i]
+		}
+	}
+	return 0
+}
+
+// ExpectedActiveExperts is how many of experts have at least one of tokens
+// that each choose topK different ones uniformly: E·(1 − (1 − k/E)^T).
+func ExpectedActiveExperts(experts, topK, tokens int64) float64 {
+	e := float64(experts)
+	return e * (1 - math.Pow(1-float64(topK)/e, float64(tokens)))
+}
+
+// loadKey is all that a rank's load depends on.
+type loadKey struct {
+	tokens, experts, topK int64
+	ep                    int
+	rule                  datasets.RoutingRule
+	exponent              float64
+	seed                  uint64
+}
+
+// loadCache remembers loads: a sweep asks for the same routing under many
+// shapes. It changes no result, only when it is worked out.
+var loadCache = struct {
+	sync.RWMutex
+	m map[loadKey]RankLoad
+}{m: map[loadKey]RankLoad{}}
+
+// loadCacheSize bounds the cache; at the bound it starts afresh.
+const loadCacheSize = 1 << 15
+
+// ExpectedRankLoad is the load of m's most loaded rank. Balanced and uniform
+// routing are exact (uniform's spread over ranks by the normal approximation),
+// power-law loads are averaged over powerLawDraws draws with fixed seeds, and
+// the other rules are drawn once with the routing's own seed. ok is false for
+// a trace that is not at hand.
+func ExpectedRankLoad(m *datasets.MoELayer) (load RankLoad, ok bool) {
+	if m.Routing.Rule == datasets.RouteTrace {
+		return drawnLoad(m)
+	}
+	k := loadKey{m.Tokens, m.Experts, m.TopK, max(m.EP, 1), m.Routing.Rule, m.Routing.Exponent, m.Routing.Seed}
+	loadCache.RLock()
+	load, ok = loadCache.m[k]
+	loadCache.RUnlock()
+	if ok {
+		return load, true
+	}
+	ok = true
+	switch k.rule {
+	case datasets.RouteBalanced:
+		load = balancedLoad(&k)
+	case datasets.RouteUniform:
+		load = uniformLoad(&k)
+	case datasets.RoutePowerLaw:
+		load = powerLawLoad(&k)
+	default:
+		load, ok = drawnLoad(m)
+	}
+	if ok {
+		loadCache.Lock()
+		if len(loadCache.m) >= loadCacheSize {
+			clear(loadCache.m)
+		}
+		loadCache.m[k] = load
+		loadCache.Unlock()
+	}
+	return load, ok
+}
+
+// balancedLoad gives each rank its equal share of choices, and each expert of
+// a rank an equal share of those, to within one.
+func balancedLoad(k *loadKey) RankLoad {
+	local := k.experts / int64(k.ep)
+	rows := (k.tokens*k.topK + int64(k.ep) - 1) / int64(k.ep)
+	loads := make([]int64, local)
+	for i := range loads {
+		loads[i] = rows / local
+		if int64(i) < rows%local {
+			loads[i]++
+		}
+	}
+	return loadOf(loads)
+}
+
+func loadOf(loads []int64) RankLoad {
+	var l RankLoad
+	for _, n := range loads {
+		if n > 0 {
+			l.Awake++
+		}
+		l.Rows += float64(n)
+		l.MaxLoad = max(l.MaxLoad, float64(n))
+		for i, h := range blockHeights {
+			l.blocks[i] += float64((n + h - 1) / h)
+		}
+	}
+	return l
+}
+
+// uniformLoad has an expert's load binomial in tokens with chance topK/experts.
+// The most loaded of ep ranks and of the rank's experts lie √(2 ln n) standard
+// deviations above the mean (the leading term of the maximum of n normals).
+func uniformLoad(k *loadKey) RankLoad {
+	t, p := float64(k.tokens), float64(k.topK)/float64(k.experts)
+	local := float64(k.experts) / float64(k.ep)
+	above := func(n, mean float64) float64 {
+		return mean + math.Sqrt(2*math.Log(n)*mean*max(1-mean/t, 0))
+	}
+	l := RankLoad{Awake: ExpectedActiveExperts(k.experts, k.topK, k.tokens) / float64(k.ep)}
+	rows := t * float64(k.topK) / float64(k.ep)
+	l.Rows = rows + math.Sqrt(2*math.Log(float64(k.ep))*rows*(1-1/float64(k.ep)))
+	l.Rows = min(l.Rows, t*float64(min(k.topK, k.experts/int64(k.ep))))
+	l.MaxLoad = min(above(local, t*p), t)
+	for i, h := range blockHeights {
+		l.blocks[i] = local * expectedBlocks(k.tokens, p, h) * l.Rows / rows
+	}
+	return l
+}
+
+// expectedBlocks is E⌈X/height⌉ of a binomial X: Σ over j ≥ 0 of
+// P(X > j·height), by the terms within 12 standard deviations.
+func expectedBlocks(n int64, p float64, height int64) float64 {
+	if p >= 1 {
+		return float64((n + height - 1) / height)
+	}
+	mean, sd := float64(n)*p, math.Sqrt(float64(n)*p*(1-p))
+	first := max(int64(mean-12*sd)-1, 0)
+	last := min(int64(mean+12*sd)+height, n)
+	lg := func(x int64) float64 { v, _ := math.Lgamma(float64(x) + 1); return v }
+	total := 0.0
+	for x := first; x <= last; x++ {
+		pmf := math.Exp(lg(n) - lg(x) - lg(n-x) + float64(x)*math.Log(p) + float64(n-x)*math.Log1p(-p))
+		total += pmf * float64((x+height-1)/height)
+	}
+	return total
+}
+
+// powerLawDraws is over how many draws a power law's loads are averaged.
+const powerLawDraws = 8
+
+// powerLawLoad draws loads as aiconfigurator's collector does: from a density
+// of x^−exponent between 1 and 0.8 × tokens where there are more choices than
+// experts, else between 0.01 and 2; scaled to tokens × topK, rounded, at most
+// one choice a token. What rounding leaves over goes to the experts in the
+// order of their index: at 2 tokens over 8 ranks of DeepSeek-V3 the measured
+// rank takes as long as 16 awake experts, all that there are, which only
+// neighbours can be.
+func powerLawLoad(k *loadKey) RankLoad {
+	var sum RankLoad
+	loads := make([]int64, k.experts)
+	draws := make([]float64, k.experts)
+	local := int(k.experts) / k.ep
+	for seed := range uint64(powerLawDraws) {
+		drawPowerLaw(k, rand.New(rand.NewPCG(seed, 0)), draws, loads)
+		most, at := int64(-1), 0
+		for r := 0; r < k.ep; r++ {
+			rows := int64(0)
+			for _, n := range loads[r*local : (r+1)*local] {
+				rows += n
+			}
+			if rows > most {
+				most, at = rows, r
+			}
+		}
+		l := loadOf(loads[at*local : (at+1)*local])
+		sum.Awake += l.Awake / powerLawDraws
+		sum.Rows += l.Rows / powerLawDraws
+		sum.MaxLoad += l.MaxLoad / powerLawDraws
+		for i := range sum.blocks {
+			sum.blocks[i] += l.blocks[i] / powerLawDraws
+		}
+	}
+	return sum
+}
+
+func drawPowerLaw(k *loadKey, r *rand.Rand, draws []float64, loads []int64) {
+	low, high := 0.01, 2.0
+	if k.tokens*k.topK > k.experts {
+		low, high = 1, max(0.8*float64(k.tokens), 1)
+	}
+	sum, e := 0.0, 1-k.exponent
+	for i := range draws {
+		// The inverse of the distribution function.
+		u := r.Float64()
+		if e == 0 {
+			draws[i] = low * math.Pow(high/low, u)
+		} else {
+			l, h := math.Pow(low, e), math.Pow(high, e)
+			draws[i] = math.Pow(l+(h-l)*u, 1/e)
+		}
+		sum += draws[i]
+	}
+	over := k.tokens * k.topK
+	for i, x := range draws {
+		loads[i] = min(int64(math.RoundToEven(x/sum*float64(k.tokens*k.topK))), k.tokens)
+		over -= loads[i]
+	}
+	for over != 0 {
+		for i := range loads {
+			switch {
+			case over > 0 && loads[i] < k.tokens:
+				loads[i]++
+				over--
+			case over < 0 && loads[i] > 0:
+				loads[i]--
+				over++
+			}
+		}
+	}
+}
+
+// drawnLoad follows one assignment of every token.
+func drawnLoad(m *datasets.MoELayer) (RankLoad, bool) {
+	chosen, err := m.Routing.Assign(m.Tokens, m.Experts, m.TopK)
+	if err != nil {
+		return RankLoad{}, false
+	}
+	loads := datasets.Loads(chosen, m.Experts)
+	local := int(m.Experts) / max(m.EP, 1)
+	ranks := datasets.RankLoads(loads, max(m.EP, 1))
+	at := slices.Index(ranks, slices.Max(ranks))
+	return loadOf(loads[at*local : (at+1)*local]), true
+}
