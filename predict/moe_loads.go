@@ -143,7 +143,7 @@ func uniformLoad(k *loadKey) RankLoad {
 	rows := t * float64(k.topK) / float64(k.ep)
 	l.Rows = rows + math.Sqrt(2*math.Log(float64(k.ep))*rows*(1-1/float64(k.ep)))
 	l.Rows = min(l.Rows, t*float64(min(k.topK, k.experts/int64(k.ep))))
-	l.MaxLoad = min(above(local, t*p), t)
+	l.MaxLoad = min(max(above(local, t*p), l.Rows/local), t)
 	for i, h := range blockHeights {
 		l.blocks[i] = local * expectedBlocks(k.tokens, p, h) * l.Rows / rows
 	}
