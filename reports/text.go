@@ -25,7 +25,7 @@ type TextOptions struct {
 	Rows int
 }
 
-const defaultRows, defaultWorst = 40, 10
+const defaultRows, defaultWorst = 120, 10
 
 // Text writes a report for a terminal: a table a suite, then the error by suite
 // and tier, then what failed, was skipped, flagged, or not predicted. It uses
@@ -185,12 +185,12 @@ func measuredRows(rows []*Joined) []*Joined {
 // rowCells is a workload's six cells, a line for each tier that predicts it, and
 // as a seventh the figures that go under the name.
 func rowCells(r *Report, j *Joined) [7]string {
-	name := label(j.Row.Workload)
-	if len(j.Row.Measurement.Flags) > 0 {
-		name += " [" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
-	}
-	measured := interval(&j.Row.Measurement)
+	name, measured := label(j.Row.Workload), interval(&j.Row.Measurement)
 	left, right := r.extras(j)
+	if len(j.Row.Measurement.Flags) > 0 {
+		left += "\n[" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
+		left = strings.TrimPrefix(left, "\n")
+	}
 	if right != "" {
 		measured += "\n" + right
 	}

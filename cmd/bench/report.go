@@ -108,7 +108,7 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 	c.Flags().StringVar(&format, "format", "text", "text, md, html or json")
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
 	c.Flags().StringVar(&explain, "explain", "", "show all that is known of the rows with this key, or part of one")
-	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 40, or the worst 10 of more)")
+	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 120, or the worst 10 of more)")
 	return c
 }
 
