@@ -150,6 +150,12 @@ func (e *encoder) encode(runID string) error {
 			}
 		}
 		for i := range fields {
+			if allNull(&fields[i], e.records[:n]) {
+				if _, err := columns[i].WriteRowValues(nulls[:n]); err != nil {
+					return fmt.Errorf("column %s: %w", fields[i].name, err)
+				}
+				continue
+			}
 			e.values = appendValues(e.values[:0], &fields[i], i, e.records[:n])
 			if _, err := columns[i].WriteRowValues(e.values); err != nil {
 				return fmt.Errorf("column %s: %w", fields[i].name, err)
@@ -249,6 +255,19 @@ func parallel(n int, do func(i int) error) error {
 		return *err
 	}
 	return nil
+}
+
+// nulls are what a column gets that is null in all rows: most are, in rows of
+// one suite.
+var nulls = make([]parquet.Value, flatRows)
+
+func allNull(f *field, records []record) bool {
+	for i := range records {
+		if !f.null(&records[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // appendValues appends a column's values, with their levels: null is level 0,
