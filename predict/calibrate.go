@@ -118,9 +118,11 @@ func calibrate(m *Model, dev *datasets.Device, obs []observation) []datasets.Par
 		}
 	}
 	best, _ = fit.Global(lossOn(globalRows), best, box, globalEvaluations)
-	// A simplex collapses on a kink; starting it afresh frees it.
+	// A simplex collapses on a kink; starting it afresh frees it. Few rows are
+	// cheap, and get more steps for the same work.
+	steps := localEvaluations * min(8, max(1, localRows/max(1, len(obs))))
 	for range 2 {
-		best, _ = fit.Local(lossOn(localRows), best, box, localEvaluations)
+		best, _ = fit.Local(lossOn(localRows), best, box, steps)
 	}
 	best = keepStarts(lossOn(localRows), best, m.Parameters)
 

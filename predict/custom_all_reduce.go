@@ -12,7 +12,6 @@ const (
 	customStart
 	customHop
 	customRing
-	customClone
 )
 
 // Limits of vLLM's kernel (csrc/custom_all_reduce.cuh and
@@ -47,7 +46,6 @@ var customAllReduce = &Model{
 		customStart:   {Name: "start_ring", Unit: "cycles", Min: 1e3, Max: 1e5, Value: 4e4, Meaning: "filling the first buffers of NCCL's ring"},
 		customHop:     {Name: "hop_ring", Unit: "cycles", Min: 100, Max: 3e4, Value: 3e3, Meaning: "a hop of that ring"},
 		customRing:    {Name: "rate_ring", Unit: "1", Min: 0.3, Max: 1, Value: 0.8, Meaning: "share of the link's rate in that ring"},
-		customClone:   {Name: "copy_efficiency", Unit: "1", Min: 0.1, Max: 1, Value: 0.8, Meaning: "share of the memory's datasheet bandwidth in an eager call's copy"},
 	},
 	Applies: func(w datasets.Workload) bool {
 		c, ok := w.(datasets.Collective)
@@ -97,7 +95,7 @@ func predictCustomAllReduce(d *datasets.Device, v []float64, w datasets.Workload
 	addTerm(&p, "latency", latency)
 	addTerm(&p, "communication", moving)
 	if c.Launch == "eager" {
-		clone := 2 * size / (d.MemoryBandwidth.Value * v[customClone])
+		clone := 2 * size / d.MemoryBandwidth.Value
 		seconds := contend(p.Seconds+clone, v[customHost], 4)
 		addTerm(&p, "copy", clone)
 		addTerm(&p, "host", seconds-p.Seconds-clone)

@@ -14,13 +14,11 @@ const (
 	peerRateFew
 	peerStartMany
 	peerRateMany
-	peerCopy
 )
 
 // peerExchange is the all-to-all in one node that NCCL makes of sends and
-// receives. All peers are served at once, so
-// that latency hardly grows with their number (it does with its logarithm);
-// the time is the less of two ways,
+// receives. All peers are served at once, so that latency hardly grows with
+// their number (it does with its logarithm); the time is the less of two ways,
 //
 //	launch + steps × step + start × fill + bytes / few channels' rate
 //	launch + steps × step + start of many channels + bytes / their rate
@@ -36,7 +34,6 @@ var peerExchange = &Model{
 		peerRateFew:   {Name: "rate_few", Unit: "1", Min: 0.05, Max: 1, Value: 0.4, Meaning: "share of the link's rate with few channels a peer"},
 		peerStartMany: {Name: "start_many", Unit: "cycles", Min: 1.8e4, Max: 1e5, Value: 2.5e4, Meaning: "starting all channels"},
 		peerRateMany:  {Name: "rate_many", Unit: "1", Min: 0.3, Max: 1, Value: 0.7, Meaning: "share of the link's rate with all channels"},
-		peerCopy:      {Name: "copy", Unit: "1", Min: 0, Max: 1.5, Value: 0.3, Meaning: "a rank's own chunk, in chunks sent"},
 	},
 	Applies: func(w datasets.Workload) bool {
 		c, ok := w.(datasets.Collective)
@@ -47,6 +44,9 @@ var peerExchange = &Model{
 	Predict:  predictPeerExchange,
 }
 
+// peerOwnChunk is a rank's own chunk, copied, in chunks sent.
+const peerOwnChunk = 0.3
+
 // peerFillBytes is the message to a peer that pays half of the start.
 const peerFillBytes = 16 << 10
 
@@ -55,7 +55,7 @@ func predictPeerExchange(d *datasets.Device, v []float64, w datasets.Workload) d
 	n, size := float64(c.Ranks), float64(c.SizeBytes)
 	cycle, link := 1/d.ClockHz.Value, d.LinkBandwidth.Value
 	chunk := size / n
-	bytes := (n - 1 + v[peerCopy]) * chunk
+	bytes := (n - 1 + peerOwnChunk) * chunk
 	start := v[peerStart] * filled(chunk, peerFillBytes) * cycle
 	moving := bytes / (link * v[peerRateFew])
 	if s, m := v[peerStartMany]*cycle, bytes/(link*v[peerRateMany]); s+m < start+moving {
