@@ -13,7 +13,8 @@ import (
 //
 //	t = Latency + max(compute/Compute, memory/Bytes, communication/Bytes)
 //
-// with the three times at the datasheet's peaks. It is no tier.
+// with the three times at the datasheet's peaks. The experts of an MoE layer
+// count as ExpectedRankLoad has them. It is no tier.
 type Baseline3 struct {
 	dev datasets.Device
 	// LatencyS in seconds; ComputeEfficiency and BytesEfficiency are the share
@@ -61,6 +62,14 @@ func FitBaseline3(dev datasets.Device, workloads []datasets.Workload, seconds []
 // communication times.
 func (b *Baseline3) terms(w datasets.Workload) (compute, bytes float64, ok bool) {
 	p := roofline(&b.dev, w)
+	if m, isMoE := w.(datasets.MoELayer); isMoE && m.Kernel == "experts" && p.NotPredicted == "" {
+		// The compulsory bytes of a routing are those of the fewest experts
+		// that it can wake; the model to compare with deserves the expected.
+		if load, known := ExpectedRankLoad(&m); known {
+			flops := 2 * load.Rows * float64(m.Matrices()*m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1))
+			return flops / b.dev.PeakFLOPs[m.Type].Value, load.Awake * m.ExpertBytes() / b.dev.MemoryBandwidth.Value, true
+		}
+	}
 	for _, t := range p.Terms {
 		if t.Name == "compute" {
 			compute = t.Seconds
