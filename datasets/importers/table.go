@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -44,11 +45,15 @@ func parquetTable(data []byte) (t *table, err error) {
 			t, err = nil, fmt.Errorf("damaged Parquet file (%v)", r)
 		}
 	}()
-	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
-		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/")) {
 		return nil, errors.New("a Git LFS pointer and not the file itself: fetch it with git lfs pull")
 	}
+	// The reader allocates what the footer's length claims before it looks.
+	if n := len(data); n < 12 || string(data[n-4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(data[n-8:])) > int64(n-12) {
+		return nil, errors.New("not a whole Parquet file: its end is missing or damaged")
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
+		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fmt.Errorf("not a whole Parquet file (%w)", err)
 	}
