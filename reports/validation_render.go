@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"bench/datasets"
@@ -192,7 +193,8 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// ValidationJSON writes docs/validation.json.
+// ValidationJSON writes docs/validation.json. The groups without suspects are
+// those over all regimes.
 func ValidationJSON(w io.Writer, v *Validation) error {
 	type row struct {
 		Key       string  `json:"key"`
@@ -230,7 +232,6 @@ func ValidationJSON(w io.Writer, v *Validation) error {
 		doc.Suspects = append(doc.Suspects, row{Key: s.Row.Key, Device: s.Row.Row.DeviceID, Tool: s.Row.Row.Measurement.Origin.Tool,
 			MeasuredS: s.Row.Row.Measurement.TimeS, Why: s.Why})
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(doc)
+	doc.Unsuspected = slices.DeleteFunc(slices.Clone(doc.Unsuspected), func(g Group) bool { return g.Regime != All })
+	return json.NewEncoder(w).Encode(doc)
 }
