@@ -88,40 +88,47 @@ PACK_A(pack_a32, uint32_t)
 PACK_A(pack_a64, uint64_t)
 
 /* pack_b copies kg units and nc columns of B, from unit p0 and column j0, into
-   panels of nr columns. T is an element, G how many rows of B a unit joins. */
-#define PACK_B(name, T, G)                                                              \
-	static void name(const gemm_kernel *g, T *to, const T *b, long n, long k, long j0, long nc, long p0, long kg) \
+   panels of nr columns. T is an element, G how many rows of B a unit U joins, the
+   first in its lowest bytes; rows and columns outside B are zero. */
+#define PACK_B(name, target, U, T, G)                                                   \
+	target static void name(const gemm_kernel *g, U *to, const T *b, long n, long k, long j0, long nc, long p0, long kg) \
 	{                                                                               \
-		const int nr = g->nr;                                                           \
-		for (long j = 0; j < nc; j += nr)                                               \
-			for (long p = 0; p < kg; p++, to += nr * (G)) {                             \
-				const long cols = min(nr, nc - j);                                      \
-				const T *from = b + (p0 + p) * (G) * n + j0 + j;                        \
-				if (cols == nr && (p0 + p + 1) * (G) <= k) {                            \
-					if ((G) == 1)                                                       \
-						memcpy(to, from, (size_t)nr * sizeof(T));                       \
-					else                                                                \
-						for (long c = 0; c < nr; c++)                                   \
-							for (int h = 0; h < (G); h++) to[c * (G) + h] = from[h * n + c]; \
-					continue;                                                           \
-				}                                                                       \
-				for (long c = 0; c < nr; c++)                                           \
-					for (int h = 0; h < (G); h++)                                       \
-						to[c * (G) + h] = c < cols && (p0 + p) * (G) + h < k ? from[h * n + c] : 0; \
-			}                                                                           \
+		const long nr = g->nr;                                                      \
+		for (long j = 0; j < nc; j += nr)                                           \
+			for (long p = p0; p < p0 + kg; p++, to += nr) {                         \
+				const long cols = min(nr, nc - j), rows = min((G), k - p * (G));    \
+				const T *from = b + p * (G) * n + j0 + j;                           \
+				if (cols < nr || rows < (G)) {                                      \
+					for (long c = 0; c < nr; c++) {                                 \
+						to[c] = 0;                                                  \
+						for (long h = 0; c < cols && h < rows; h++)                 \
+							to[c] |= (U)from[h * n + c] << (8 * sizeof(T) * (size_t)h); \
+					}                                                               \
+					continue;                                                       \
+				}                                                                   \
+				for (long c = 0; c < nr; c++) {                                     \
+					U u = from[c];                                                  \
+					for (int h = 1; h < (G); h++) u |= (U)from[h * n + c] << (8 * sizeof(T) * (size_t)h); \
+					to[c] = u;                                                      \
+				}                                                                   \
+			}                                                                       \
 	}
-PACK_B(pack_b64, uint64_t, 1)
-PACK_B(pack_b32, uint32_t, 1)
-PACK_B(pack_b16, uint16_t, 2)
-PACK_B(pack_b8, uint8_t, 4)
+PACK_B(pack_b64, , uint64_t, uint64_t, 1)
+PACK_B(pack_b32, , uint32_t, uint32_t, 1)
+#if defined(__x86_64__)
+PACK_B(pack_b16, TARGET_AVX512, uint32_t, uint16_t, 2) /* only the AVX-512 kernels join rows */
+PACK_B(pack_b8, TARGET_AVX512, uint32_t, uint8_t, 4)
+#endif
 
 static void pack_b(const gemm_kernel *g, char *to, const char *b, long n, long k, long j0, long nc, long p0, long kg)
 {
 	switch (g->type) {
 	case GEMM_FP64: pack_b64(g, (uint64_t *)to, (const uint64_t *)b, n, k, j0, nc, p0, kg); break;
 	case GEMM_FP32: pack_b32(g, (uint32_t *)to, (const uint32_t *)b, n, k, j0, nc, p0, kg); break;
-	case GEMM_BF16: pack_b16(g, (uint16_t *)to, (const uint16_t *)b, n, k, j0, nc, p0, kg); break;
-	default: pack_b8(g, (uint8_t *)to, (const uint8_t *)b, n, k, j0, nc, p0, kg);
+#if defined(__x86_64__)
+	case GEMM_BF16: pack_b16(g, (uint32_t *)to, (const uint16_t *)b, n, k, j0, nc, p0, kg); break;
+	case GEMM_INT8: pack_b8(g, (uint32_t *)to, (const uint8_t *)b, n, k, j0, nc, p0, kg); break;
+#endif
 	}
 }
 
