@@ -22,14 +22,14 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 			p.NotPredicted = fmt.Sprintf("no datasheet peak of %s for %s", d.ID, w.DType())
 			return p
 		}
-		p.Terms = append(p.Terms, datasets.Term{Name: "compute", Seconds: f / peak})
+		p.Terms = append(p.Terms, datasets.Term{Name: "compute", Seconds: f / (peak * part(d, w, true))})
 	}
 	if b := w.Bytes(); b > 0 && w.Suite() != datasets.SuiteAllReduce {
 		if d.MemoryBandwidth.Value == 0 {
 			p.NotPredicted = "no datasheet bandwidth"
 			return p
 		}
-		p.Terms = append(p.Terms, datasets.Term{Name: "memory", Seconds: b / d.MemoryBandwidth.Value})
+		p.Terms = append(p.Terms, datasets.Term{Name: "memory", Seconds: b / (d.MemoryBandwidth.Value * part(d, w, false))})
 	}
 	if b := w.WireBytes(); b > 0 {
 		if d.LinkBandwidth.Value == 0 {
@@ -47,6 +47,20 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 	}
 	longest(&p)
 	return p
+}
+
+// part is how many times a device's figure the workload's workers have
+// together: a share of its cores where it is a CPU, one core of which may
+// already fill the memory, and one device each where they are GPUs.
+func part(d *datasets.Device, w datasets.Workload, arithmetic bool) float64 {
+	n := float64(max(w.Workers(), 1))
+	if d.Kind != "cpu" {
+		return n
+	}
+	if !arithmetic || d.Units == 0 {
+		return 1
+	}
+	return min(1, n/float64(d.Units))
 }
 
 // narrowWeights names the format of weights that are narrower than the
