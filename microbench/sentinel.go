@@ -2,6 +2,7 @@ package microbench
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/montanaflynn/stats"
@@ -11,7 +12,7 @@ import (
 // that runs between cases and should always take the same time.
 type sentinel struct {
 	run func() (float64, error)
-	// start is its median when the run began, and band how far a later one may
+	// start is its reading when the run began, and band how far a later one may
 	// lie from it, as a ratio.
 	start, band float64
 	// last is the ratio of the latest reading to start.
@@ -25,52 +26,57 @@ const (
 	// maxSentinelBand bounds the allowance: on a machine that cannot hold its
 	// own speed within it, every verdict is withheld.
 	maxSentinelBand = 0.15
-	sentinelStarts  = 21
-	sentinelRuns    = 5
+	// sentinelStarts readings are taken at the start, after as many that only
+	// warm up. A reading is the fastest of sentinelRuns: the case before has
+	// taken the caches from the sentinel, whose first runs win them back, and a
+	// burst of somebody else's work is seen in the CPU times anyway. What is
+	// left to see is a machine that has become slower or faster.
+	sentinelStarts = 5
+	sentinelRuns   = 8
 )
 
-// newSentinel reads the machine as it is at the start of a run, after as many
-// unrecorded runs to warm up.
+// newSentinel reads the machine as it is at the start of a run.
 func newSentinel(run func() (float64, error)) (*sentinel, error) {
 	s := &sentinel{run: run, last: 1}
-	var times []float64
+	var starts []float64
 	for i := range 2 * sentinelStarts {
-		t, err := run()
+		t, err := s.fastest()
 		if err != nil {
-			return nil, fmt.Errorf("the sentinel, a short fixed piece of work between cases, does not run: %w", err)
-		}
-		if !(t > 0) {
-			return nil, fmt.Errorf("the sentinel took %v s: the clock does not advance", t)
+			return nil, err
 		}
 		if i >= sentinelStarts {
-			times = append(times, t)
+			starts = append(starts, t)
 		}
 	}
-	s.start, _ = stats.Median(times)
-	// A reading is the median of sentinelRuns; its spread is judged from
-	// medians of as many at the start.
-	var medians []float64
-	for c := range slices.Chunk(times, sentinelRuns) {
-		m, _ := stats.Median(c)
-		medians = append(medians, m)
-	}
-	spread := (slices.Max(medians) - slices.Min(medians)) / s.start
+	s.start, _ = stats.Median(starts)
+	spread := (slices.Max(starts) - slices.Min(starts)) / s.start
 	s.band = min(max(sentinelBand, 2*spread), maxSentinelBand)
 	return s, nil
 }
 
-// read runs the sentinel and returns its time as a ratio to the start.
-func (s *sentinel) read() (float64, error) {
-	var times []float64
+// fastest is one reading, in seconds.
+func (s *sentinel) fastest() (float64, error) {
+	best := math.Inf(1)
 	for range sentinelRuns {
 		t, err := s.run()
 		if err != nil {
-			return 0, fmt.Errorf("the sentinel does not run any more: %w", err)
+			return 0, fmt.Errorf("the sentinel, a short fixed piece of work between cases, does not run: %w", err)
 		}
-		times = append(times, t)
+		if !(t > 0) {
+			return 0, fmt.Errorf("the sentinel took %v s: the clock does not advance", t)
+		}
+		best = min(best, t)
 	}
-	m, _ := stats.Median(times)
-	s.last = m / s.start
+	return best, nil
+}
+
+// read runs the sentinel and returns its time as a ratio to the start.
+func (s *sentinel) read() (float64, error) {
+	t, err := s.fastest()
+	if err != nil {
+		return 0, err
+	}
+	s.last = t / s.start
 	return s.last, nil
 }
 

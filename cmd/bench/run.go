@@ -79,7 +79,7 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	backend, err := host.New(host.Options{})
+	backend, err := host.New(host.Options{Library: f.library})
 	if err != nil {
 		return nothingMeasured("%w", err)
 	}

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"bench/datasets"
 	"bench/datasets/catalog"
 	"bench/microbench"
+	"bench/microbench/host"
 	"bench/reports"
 
 	// humanize: sizes as people write them, 256MiB and 64k alike.
@@ -23,7 +25,7 @@ import (
 // them from there.
 type planFlags struct {
 	suites, dtypes, sizes, models []string
-	profile, trace                string
+	profile, trace, library       string
 	batches, contexts             []int64
 	ranks                         []int
 	zipfExponent                  float64
@@ -43,6 +45,7 @@ func (p *planFlags) register(f *pflag.FlagSet) {
 	f.IntSliceVar(&p.ranks, "ranks", nil, "numbers of workers, instead of one and all")
 	f.Float64Var(&p.zipfExponent, "zipf-exponent", 0, "exponent of moe's Zipf routing (default 1)")
 	f.StringVar(&p.trace, "trace", "", "a recorded routing for moe to replay: a file that begins \"bench-routing 1 experts=8 top_k=2\"")
+	f.StringVar(&p.library, "library", host.Libraries[0], "what makes the matrix products of suite gemm: "+words(host.Libraries))
 	f.Uint64Var(&p.seed, "seed", 1, "seed of the routings that draw")
 }
 
@@ -50,6 +53,9 @@ func (p *planFlags) register(f *pflag.FlagSet) {
 func (p *planFlags) options() (microbench.Options, error) {
 	o := microbench.Options{Batches: p.batches, Contexts: p.contexts, Ranks: p.ranks, ZipfExponent: p.zipfExponent, Seed: p.seed,
 		Profile: microbench.Profile(p.profile), Time: p.time}
+	if !slices.Contains(host.Libraries, p.library) {
+		return o, unknown("library", p.library, host.Libraries)
+	}
 	for _, s := range p.suites {
 		o.Suites = append(o.Suites, datasets.Suite(s))
 	}
