@@ -17,8 +17,8 @@ import (
 // The fit's sizes: a search of the whole box on some rows, then a refinement on
 // more. They bound a device's fit to well under a minute.
 const (
-	globalRows, globalEvaluations = 500, 12500
-	localRows, localEvaluations   = 3000, 500
+	globalRows, globalEvaluations = 700, 9000
+	localRows, localEvaluations   = 3000, 1000
 	intervalRows                  = 4000
 	// minRows is the fewest rows of a model that are worth a fit.
 	minRows = 30

@@ -44,8 +44,8 @@ var gemmModel = &Model{Name: "gemm",
 			Meaning: "share of L2 that keeps operands from one repetition to the next (hot workloads); A100's two halves each keep a copy"},
 		gemmCopies: {Name: "weight_sets", Unit: "1", Min: 1, Max: 12, Value: 6,
 			Meaning: "how many sets of weights the harness cycles through, so that weights are evicted sooner than activations (hot workloads)"},
-		gemmStore: {Name: "store_efficiency", Unit: "1", Min: 0.2, Max: 2, Value: 0.8,
-			Meaning: "rate at which tiles store the result over the datasheet's memory bandwidth"},
+		gemmStore: {Name: "store_efficiency", Unit: "1", Min: 0.2, Max: 4, Value: 0.8,
+			Meaning: "rate at which tiles store the result, after their arithmetic, over the datasheet's memory bandwidth; above 1 where stores overlap with other tiles or stay in L2"},
 		gemmExposed: {Name: "exposed_share", Unit: "1", Min: 0, Max: 1, Value: 0.4,
 			Meaning: "share of the shorter of arithmetic and traffic that does not overlap, when both take equally long"},
 		gemmQuantizeLaunch: {Name: "quantize_launch", Unit: "s", Min: 1e-6, Max: 20e-6, Value: 7e-6,
@@ -152,12 +152,12 @@ func (c *gemmConfig) best() tiling {
 				continue
 			}
 			x.latency = math.Ceil(blocks/c.units/resident) * steps * c.stepBytes / 128 * c.slice
-			x.fabric = blocks*(min(t.m, c.m)+min(t.n, c.n))*steps*c.stepBytes/c.l2 + c.store
+			x.fabric = blocks * (min(t.m, c.m) + min(t.n, c.n)) * steps * c.stepBytes / c.l2
 			hi, lo := max(x.compute, x.latency), max(c.memory, x.fabric)
 			if lo > hi {
 				hi, lo = lo, hi
 			}
-			x.total = hi + c.exposed*lo*lo/hi
+			x.total = hi + c.exposed*lo*lo/hi + c.store
 			if s > 1 {
 				// Partial sums are FP32, written and read once, and the result
 				// once more.
@@ -206,12 +206,12 @@ func predictGEMM(d *datasets.Device, v []float64, g *datasets.GEMM) datasets.Pre
 		missA = share(a+b+r, cache*v[gemmResident])
 		missB = share(b*v[gemmCopies], cache*v[gemmResident])
 	}
-	c.memory = (a*missA+b*missB)/hbm + c.store
+	c.memory = (a*missA + b*missB) / hbm
 	x := c.best()
 
 	p := datasets.Prediction{
-		Rule: "launch + quantize + split_k + the longest of (compute + tile_padding + wave_quantization), latency, memory and cache + the exposed part of the others",
-		Terms: append(make([]datasets.Term, 0, 9),
+		Rule: "launch + quantize + split_k + store + the longest of (compute + tile_padding + wave_quantization), latency, memory and cache + the exposed part of the others",
+		Terms: append(make([]datasets.Term, 0, 10),
 			datasets.Term{Name: "launch", Seconds: launch},
 			datasets.Term{Name: "compute", Seconds: x.useful},
 			datasets.Term{Name: "tile_padding", Seconds: x.padded - x.useful},
@@ -219,6 +219,7 @@ func predictGEMM(d *datasets.Device, v []float64, g *datasets.GEMM) datasets.Pre
 			datasets.Term{Name: "latency", Seconds: x.latency},
 			datasets.Term{Name: "memory", Seconds: c.memory},
 			datasets.Term{Name: "cache", Seconds: x.fabric},
+			datasets.Term{Name: "store", Seconds: c.store},
 		)}
 	if x.split > 0 {
 		p.Terms = append(p.Terms, datasets.Term{Name: "split_k", Seconds: x.split})

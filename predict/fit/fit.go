@@ -81,9 +81,16 @@ func Global(loss func(values []float64) float64, start []float64, box []Range, e
 	return best, bestLoss
 }
 
-// Local improves start by Nelder–Mead (Computer Journal 7(4), 1965).
+// Local improves start: half of the evaluations by CMA-ES with small steps,
+// which get across the kinks of a law with ceilings in it, the rest by
+// Nelder–Mead (Computer Journal 7(4), 1965), which is more precise.
 func Local(loss func(values []float64) float64, start []float64, box []Range, evaluations int) ([]float64, float64) {
-	return search(loss, start, box, evaluations, &optimize.NelderMead{SimplexSize: 0.05})
+	best, bestLoss := search(loss, start, box, evaluations/2, &optimize.CmaEsChol{InitStepSize: 0.05, Src: rand.NewPCG(1, 9)})
+	v, l := search(loss, best, box, evaluations/2, &optimize.NelderMead{SimplexSize: 0.03})
+	if l < bestLoss {
+		return v, l
+	}
+	return best, bestLoss
 }
 
 func search(loss func([]float64) float64, start []float64, box []Range, evaluations int, method optimize.Method) ([]float64, float64) {
