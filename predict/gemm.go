@@ -25,7 +25,7 @@ const (
 
 // gemmModel is a GPU's library GEMM (cuBLASLt, CUTLASS): the best of a menu of
 // tiles and split-K factors, each timed by the law of gemmConfig.seconds.
-// docs/validation.md logs what each term bought.
+// docs/models-products.md logs what each term bought.
 var gemmModel = &Model{Name: "gemm",
 	Parameters: []datasets.Parameter{
 		gemmLaunch: {Name: "launch", Unit: "s", Min: 0.5e-6, Max: 8e-6, Value: 2.5e-6,
