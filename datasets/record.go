@@ -129,7 +129,7 @@ func (c *record) restore() error {
 	}
 	for i := range c.tiers {
 		f := &c.tiers[i]
-		if !f.present {
+		if !f.predicted && f.notPredicted == "" {
 			continue
 		}
 		p := Prediction{Tier: Tiers[i], Seconds: f.seconds, Binds: f.binds, Rule: f.rule, NotPredicted: f.notPredicted}

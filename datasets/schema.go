@@ -193,7 +193,6 @@ func derivedFields() []field {
 
 func tierFields(i int, tier string) []field {
 	predicted := func(r *record) bool { return r.tiers[i].predicted }
-	seen := func(r *record) { r.tiers[i].present = true }
 	list := []field{
 		float(tier+"_predicted_s", func(r *record) *float64 { return &r.tiers[i].seconds }).presentIf(predicted),
 		float(tier+"_error", func(r *record) *float64 { return &r.tiers[i].err }).
@@ -204,9 +203,8 @@ func tierFields(i int, tier string) []field {
 		texts(tier+"_term_names", func(r *record) *[]string { return &r.tiers[i].names }),
 		floats(tier+"_term_seconds", func(r *record) *[]float64 { return &r.tiers[i].terms }),
 	}
-	for j := range list {
-		list[j].seen = seen
-	}
+	// Of one column only: columns of a row group are read side by side.
+	list[0].seen = func(r *record) { r.tiers[i].predicted = true }
 	return list
 }
 
