@@ -64,7 +64,7 @@ func (m *Model) buffers(w datasets.Collective) (float64, bool) {
 		writes, past = 2*(n-1)*s, (n-1)*s
 	}
 	workingSet := m.workingSet(w)
-	streams := !w.InPlace && workingSet > m.dev.LastLevel().SizeBytes.Value
+	streams := !w.InPlace && workingSet > m.last.SizeBytes.Value
 	if streams {
 		workingSet -= past
 		writes -= past

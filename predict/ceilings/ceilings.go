@@ -42,7 +42,13 @@ func isCeiling(w datasets.Workload) bool {
 
 // Model predicts from one device's ceilings. It is safe for concurrent use.
 type Model struct {
-	dev datasets.Device
+	// caches are the device's, by level; last is the largest.
+	caches []cache
+	last   datasets.CacheLevel
+	// own is what the other cases say to each stream among the ceilings.
+	own map[datasets.Stream]view
+	// unseen is what the ceilings say to a stream that is none of them.
+	unseen map[streamID]view
 	// streams are the measured points of each operation and number of workers,
 	// by growing working set.
 	streams map[streamID][]point
@@ -53,8 +59,6 @@ type Model struct {
 	lastBytes map[streamID]float64
 	// read and write are seconds a byte in each level, by number of workers.
 	read, write map[int][maxLevels]float64
-	// widest is the largest number of workers that the ceilings cover.
-	widest int
 }
 
 type streamID struct {
@@ -85,10 +89,12 @@ type point struct {
 
 // New sorts a device's ceilings for use.
 func New(dev datasets.Device) *Model {
-	m := &Model{dev: dev, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID][]point{},
+	m := &Model{last: dev.LastLevel(), own: map[datasets.Stream]view{}, unseen: map[streamID]view{}, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID][]point{},
 		lastBytes: map[streamID]float64{}, read: map[int][maxLevels]float64{}, write: map[int][maxLevels]float64{}}
+	for level := 1; level <= min(m.last.Level, maxLevels-1); level++ {
+		m.caches = append(m.caches, newCache(dev.Cache(level)))
+	}
 	for _, c := range dev.Ceilings {
-		m.widest = max(m.widest, c.Workload.Workers())
 		switch w := c.Workload.(type) {
 		case datasets.Stream:
 			id := streamID{w.Kernel, w.Ranks}
@@ -121,6 +127,13 @@ func New(dev datasets.Device) *Model {
 			m.read[id.ranks] = m.costs("read", id.ranks, last, "")
 		case "write":
 			m.write[id.ranks] = m.costs("write", id.ranks, last, "")
+		}
+	}
+	for _, c := range dev.Ceilings {
+		if w, ok := c.Workload.(datasets.Stream); ok {
+			m.own[w] = m.others(w)
+			w.SizeBytes = 0
+			m.unseen[streamID{w.Kernel, w.Ranks}] = m.others(w)
 		}
 	}
 	return m

@@ -2,6 +2,7 @@ package ceilings
 
 import (
 	"math"
+	"slices"
 
 	"bench/datasets"
 )
@@ -9,32 +10,42 @@ import (
 // phase is a piece of work between two barriers: arithmetic and traffic
 // overlap inside it, and phases follow one another.
 type phase struct {
-	name            string
+	part
 	compute, memory float64
 }
 
-func (p phase) seconds() float64 { return max(p.compute, p.memory) }
+// part names what a phase does, as the term of its time when arithmetic or
+// when traffic is the longer.
+type part struct{ computeName, memoryName string }
+
+var (
+	norms       = part{"norm_compute", "norm_memory"}
+	projection  = part{"projection_compute", "projection_memory"}
+	attending   = part{"attention_compute", "attention_memory"}
+	feedForward = part{"ffn_compute", "ffn_memory"}
+	routing     = part{"router_compute", "router_memory"}
+	experts     = part{"expert_compute", "expert_memory"}
+	dispatch    = part{"dispatch", "dispatch"}
+	combine     = part{"combine", "combine"}
+)
 
 // phased joins phases by their sum and says how much of it is arithmetic and
 // how much traffic, with the barriers between them.
 func phased(phases []phase, barriers float64, extra ...datasets.Term) datasets.Prediction {
 	total := barriers
-	byName := map[string]float64{}
-	var names []string
+	terms := make([]datasets.Term, 0, len(phases)+2)
 	for _, p := range phases {
-		name := p.name + "_memory"
+		name, t := p.memoryName, p.memory
 		if p.compute > p.memory {
-			name = p.name + "_compute"
+			name, t = p.computeName, p.compute
 		}
-		if _, seen := byName[name]; !seen {
-			names = append(names, name)
+		total += t
+		i := slices.IndexFunc(terms, func(t datasets.Term) bool { return t.Name == name })
+		if i < 0 {
+			terms = append(terms, datasets.Term{Name: name, Seconds: t})
+		} else {
+			terms[i].Seconds += t
 		}
-		byName[name] += p.seconds()
-		total += p.seconds()
-	}
-	var terms []datasets.Term
-	for _, n := range names {
-		terms = append(terms, datasets.Term{Name: n, Seconds: byName[n]})
 	}
 	terms = append(terms, datasets.Term{Name: "barriers", Seconds: barriers})
 	for _, t := range extra {
@@ -69,7 +80,7 @@ func (m *Model) roofs(t datasets.DType, ranks int, cache datasets.Cache, operand
 	}
 	workingSet := operandBytes
 	if cache == datasets.Cold {
-		workingSet = max(workingSet, rotation*m.dev.LastLevel().SizeBytes.Value)
+		workingSet = max(workingSet, rotation*m.last.SizeBytes.Value)
 	}
 	shares := m.shares(workingSet, ranks, m.lastBytes[streamID{"", ranks}])
 	perByte, ok := pass(1, shares, read)
@@ -93,7 +104,7 @@ func (m *Model) attention(w datasets.Attention) datasets.Prediction {
 
 // attend reads the KV cache once, and multiplies twice a key.
 func attend(w datasets.Attention, r roofs) phase {
-	return phase{"attention", w.FLOPs() / r.flopPerS, w.KVBytes() * r.coldPerByte}
+	return phase{attending, w.FLOPs() / r.flopPerS, w.KVBytes() * r.coldPerByte}
 }
 
 // decode is a layer's phases in order. Every projection reads its weights once
@@ -105,16 +116,16 @@ func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
 		return missing("%s", why)
 	}
 	tokens := float64(w.Batch)
-	product := func(name string, g datasets.GEMM) phase {
+	product := func(name part, g datasets.GEMM) phase {
 		return phase{name, g.FLOPs() / r.flopPerS, float64(g.N*g.K) * w.Type.Size() * r.coldPerByte}
 	}
 	g := w.Projections()
 	rows := tokens * float64(w.Hidden) * 4
-	norm := phase{"norm", 0, 2 * rows * r.nearPerByte}
-	phases := []phase{norm, product("projection", g[0]), attend(w.Attention(), r), product("projection", g[1]), norm}
+	norm := phase{norms, 0, 2 * rows * r.nearPerByte}
+	phases := []phase{norm, product(projection, g[0]), attend(w.Attention(), r), product(projection, g[1]), norm}
 	barriers := 7
 	if w.Experts == 1 {
-		phases = append(phases, product("feed_forward", g[2]), product("feed_forward", g[3]))
+		phases = append(phases, product(feedForward, g[2]), product(feedForward, g[3]))
 	} else {
 		// The router of a random model spreads tokens evenly: the expected
 		// number of experts awake is E·(1 − (1 − k/E)^tokens).
@@ -123,8 +134,8 @@ func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
 		load := tokens * k / awake
 		for _, p := range g[2:] {
 			p.M = 1
-			one := product("experts", p)
-			phases = append(phases, phase{"experts", awake * load * one.compute, awake * one.memory})
+			one := product(experts, p)
+			phases = append(phases, phase{experts, awake * load * one.compute, awake * one.memory})
 		}
 		phases = append(phases, m.router(tokens, w.Hidden, w.Experts, w.Type, r))
 		barriers = 11
@@ -135,5 +146,5 @@ func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
 // router is the product that scores every expert for every token.
 func (m *Model) router(tokens float64, hidden, experts int64, t datasets.DType, r roofs) phase {
 	weights := float64(hidden) * float64(experts)
-	return phase{"router", 2 * tokens * weights / r.flopPerS, weights * t.Size() * r.coldPerByte}
+	return phase{routing, 2 * tokens * weights / r.flopPerS, weights * t.Size() * r.coldPerByte}
 }

@@ -32,7 +32,7 @@ func (m *Model) gemm(w datasets.GEMM) datasets.Prediction {
 	output := float64(w.M*w.N) * w.Type.OutSize()
 	workingSet := inputs + output
 	if w.Cache == datasets.Cold {
-		workingSet = max(workingSet, rotation*m.dev.LastLevel().SizeBytes.Value)
+		workingSet = max(workingSet, rotation*m.last.SizeBytes.Value)
 	}
 	shares := m.shares(workingSet, w.Ranks, m.lastBytes[streamID{"", w.Ranks}])
 	read, okR := m.read[w.Ranks]

@@ -25,10 +25,9 @@ func (m *Model) shares(sizeBytes float64, ranks int, lastBytes float64) [maxLeve
 // private gives the cumulative hits of the levels before the last.
 func (m *Model) private(sizeBytes float64, ranks int) [maxLevels]float64 {
 	var h [maxLevels]float64
-	last := m.dev.LastLevel().Level
-	for i := range maxLevels - 1 {
-		if c := m.dev.Cache(i + 1); c.SizeBytes.Value > 0 && c.Level != last {
-			h[i] = privateHits(c, sizeBytes/instances(c, ranks))
+	for i := range m.caches {
+		if c := &m.caches[i]; c.SizeBytes.Value > 0 && c.Level != m.last.Level {
+			h[i] = c.hits(sizeBytes / instances(c.CacheLevel, ranks))
 		}
 	}
 	return h
@@ -40,8 +39,8 @@ func instances(c datasets.CacheLevel, ranks int) float64 {
 }
 
 func (m *Model) withLast(h [maxLevels]float64, sizeBytes float64, ranks int, lastBytes float64) (s [maxLevels]float64) {
-	if c := m.dev.LastLevel(); c.Level > 0 {
-		h[c.Level-1] = min(1, lastBytes*instances(c, ranks)/sizeBytes)
+	if m.last.Level > 0 {
+		h[m.last.Level-1] = min(1, lastBytes*instances(m.last, ranks)/sizeBytes)
 	}
 	nearer := 0.0
 	for i := range maxLevels - 1 {
@@ -54,27 +53,57 @@ func (m *Model) withLast(h [maxLevels]float64, sizeBytes float64, ranks int, las
 
 const pageBytes = 4096
 
-// privateHits is the share of hits of a cyclic pass over size bytes in a
-// private cache. A way larger than a page makes the cache one of several
-// colours, each a page wide and as many pages deep as there are ways, and
-// physical memory comes in pages of random colour, so that the pages of a
-// colour are Poisson distributed and some colours overflow before the cache is
-// full (Kessler and Hill, "Page Placement Algorithms for Large Real-Indexed
-// Caches", ACM TOCS 10(4), 1992, section 3). Under a hypervisor that is so even
-// where the guest has huge pages.
-func privateHits(c datasets.CacheLevel, size float64) float64 {
-	capacity := c.SizeBytes.Value
-	colours := capacity / float64(max(c.Ways, 1)) / pageBytes
-	if c.Ways == 0 || colours <= 1 {
-		return colourHits(capacity, size)
+// cache is a level with what its hits need, prepared once.
+type cache struct {
+	datasets.CacheLevel
+	// colours is 1 where a way is no larger than a page.
+	colours float64
+	// byPages is the hits of a colour that so many pages share, up to
+	// emptyAt times as many as there are ways; beyond, next to nothing hits.
+	byPages []float64
+}
+
+const emptyAt = 16
+
+func newCache(c datasets.CacheLevel) cache {
+	out := cache{CacheLevel: c, colours: 1}
+	if c.Ways > 0 {
+		out.colours = max(1, c.SizeBytes.Value/float64(c.Ways)/pageBytes)
 	}
-	mean, ways := size/pageBytes/colours, float64(c.Ways)
+	if out.colours > 1 {
+		for n := range emptyAt * c.Ways {
+			out.byPages = append(out.byPages, colourHits(float64(c.Ways), float64(n+1)))
+		}
+	}
+	return out
+}
+
+// hits is the share of hits of a cyclic pass over size bytes in a private
+// cache. A way larger than a page makes the cache one of several colours, each
+// a page wide and as many pages deep as there are ways, and physical memory
+// comes in pages of random colour, so that the pages of a colour are Poisson
+// distributed and some colours overflow before the cache is full (Kessler and
+// Hill, "Page Placement Algorithms for Large Real-Indexed Caches", ACM TOCS
+// 10(4), 1992, section 3). Under a hypervisor that is so even where the guest
+// has huge pages.
+func (c *cache) hits(size float64) float64 {
+	if c.byPages == nil {
+		return colourHits(c.SizeBytes.Value, size)
+	}
+	mean := size / pageBytes / c.colours
+	if mean >= float64(len(c.byPages)) {
+		return 0
+	}
 	// Of all pages, the share that lie in a colour of n is n·P(n)/mean, which is
-	// P(n−1) of the same Poisson distribution.
-	hits, p := 0.0, math.Exp(-mean)
-	for n := 1.0; n < 20*mean+50; n++ {
-		hits += p * colourHits(ways, n)
-		p *= mean / n
+	// P(n−1) of the same Poisson distribution. e^−mean may underflow, so the sum
+	// starts within ten standard deviations.
+	low := max(0, math.Floor(mean-10*math.Sqrt(mean)))
+	logGamma, _ := math.Lgamma(low + 1)
+	p := math.Exp(low*math.Log(max(mean, math.SmallestNonzeroFloat64)) - mean - logGamma)
+	hits := 0.0
+	for n := int(low); n < len(c.byPages) && float64(n) < mean+10*math.Sqrt(mean)+10; n++ {
+		hits += p * c.byPages[n]
+		p *= mean / float64(n+1)
 	}
 	return hits
 }
@@ -144,6 +173,31 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
+// view is the levels of memory as the other cases show them to one: the cache
+// that the guest holds, the costs of the case's own operation, and those of the
+// elementary passes.
+type view struct {
+	last                        float64
+	costs, read, write, writeNT [maxLevels]float64
+}
+
+// others is the view that leaves out the case itself.
+func (m *Model) others(w datasets.Stream) view {
+	key := w.Key()
+	v := view{last: m.lastBytes[streamID{w.Kernel, w.Ranks}]}
+	if v.last == 0 {
+		v.last = m.lastBytes[streamID{"", w.Ranks}]
+	}
+	if w.Kernel == "latency" {
+		v.last = m.lastCapacity(w.Ranks, "latency", key)
+	}
+	v.costs = m.costs(w.Kernel, w.Ranks, v.last, key)
+	v.read = m.costs("read", w.Ranks, v.last, key)
+	v.write = m.costs("write", w.Ranks, v.last, key)
+	v.writeNT = m.costs("write_nt", w.Ranks, v.last, key)
+	return v
+}
+
 // lastCapacity is how much of the shared last-level cache the passes of so
 // many workers really get, in bytes: other guests of the machine use it too,
 // and a pass holds the more the faster it comes round. Of the sizes from a
@@ -153,7 +207,7 @@ func median(v []float64) float64 {
 // too slowly for other operations to tell its share, so that its other sizes
 // do, without the point called except.
 func (m *Model) lastCapacity(ranks int, but, except string) float64 {
-	nominal := m.dev.LastLevel().SizeBytes.Value
+	nominal := m.last.SizeBytes.Value
 	best, bestLoss := nominal, math.Inf(1)
 	for f := 1.0; f >= 0.1; f *= 0.93 {
 		var errs []float64
@@ -224,21 +278,20 @@ func (m *Model) stream(w datasets.Stream) datasets.Prediction {
 	if w.Kernel == "launch" {
 		return missing("an empty launch is itself the ceiling")
 	}
-	key, last := w.Key(), m.lastBytes[streamID{w.Kernel, w.Ranks}]
-	if last == 0 {
-		last = m.lastBytes[streamID{"", w.Ranks}]
+	own, known := m.own[w]
+	if !known {
+		if own, known = m.unseen[streamID{w.Kernel, w.Ranks}]; !known {
+			own = m.others(w)
+		}
 	}
-	if w.Kernel == "latency" {
-		last = m.lastCapacity(w.Ranks, "latency", key)
-	}
-	shares := m.shares(float64(w.SizeBytes), w.Ranks, last)
+	shares := m.shares(float64(w.SizeBytes), w.Ranks, own.last)
 	switch w.Kernel {
 	case "latency", "read", "write", "write_nt":
 		bytes := w.Bytes()
 		if w.Kernel == "latency" {
 			bytes = 1
 		}
-		t, ok := pass(bytes, shares, m.costs(w.Kernel, w.Ranks, last, key))
+		t, ok := pass(bytes, shares, own.costs)
 		if !ok {
 			return missing("no other %s case of %d workers in the same level of memory", w.Kernel, w.Ranks)
 		}
@@ -246,17 +299,17 @@ func (m *Model) stream(w datasets.Stream) datasets.Prediction {
 		return joined("sum", total, terms...)
 	}
 	nt := w.Kernel == "copy_nt" || w.Kernel == "triad_nt"
-	store := "write"
+	store, storeCosts := "write", own.write
 	if nt {
-		store = "write_nt"
+		store, storeCosts = "write_nt", own.writeNT
 	}
 	reads, writes := w.Arrays()
 	if writes == 0 {
 		return missing("no ceilings model of hbm/%s", w.Kernel)
 	}
 	perArray := w.Bytes() / float64(reads+writes)
-	r, okR := pass(perArray*float64(reads), shares, m.costs("read", w.Ranks, last, key))
-	s, okS := pass(perArray*float64(writes), shares, m.costs(store, w.Ranks, last, key))
+	r, okR := pass(perArray*float64(reads), shares, own.read)
+	s, okS := pass(perArray*float64(writes), shares, storeCosts)
 	if !okR || !okS {
 		return missing("no read and %s cases of %d workers in the same level of memory", store, w.Ranks)
 	}

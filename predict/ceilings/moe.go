@@ -26,15 +26,15 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 	flopPerRow := 2 * float64(w.Matrices()) * float64(w.Hidden) * float64(w.Intermediate)
 	expert := func(load int64, r roofs) phase {
 		if load == 0 {
-			return phase{name: "experts"}
+			return phase{part: experts}
 		}
-		return phase{"experts", float64(load) * flopPerRow / r.flopPerS, expertBytes * r.coldPerByte}
+		return phase{experts, float64(load) * flopPerRow / r.flopPerS, expertBytes * r.coldPerByte}
 	}
 
 	// A token's row goes out to each of its experts and comes back from it.
 	rows := float64(w.TopK) * tokens * float64(w.Hidden) * 4
 	move := 2 * rows * r.nearPerByte
-	phases := []phase{m.router(tokens, w.Hidden, w.Experts, w.Type, r), {"dispatch", 0, move}}
+	phases := []phase{m.router(tokens, w.Hidden, w.Experts, w.Type, r), {dispatch, 0, move}}
 	barriers := 4 * m.launch(w.Ranks)
 
 	perRank := make([]phase, max(w.EP, 1))
@@ -56,7 +56,7 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 		mean += (p.compute + p.memory) / float64(len(perRank))
 		most = max(most, p.compute+p.memory)
 	}
-	phases = append(phases, phase{"experts", sum.compute, 0}, phase{"experts", 0, sum.memory}, phase{"combine", 0, move})
+	phases = append(phases, phase{experts, sum.compute, 0}, phase{experts, 0, sum.memory}, phase{combine, 0, move})
 	if len(perRank) == 1 {
 		return phased(phases, barriers)
 	}
