@@ -158,14 +158,3 @@ double blas_run(const blas_library *l, const gemm_work *w, long n, long *next)
 	double end = monotonic_seconds();
 	return failed ? -1 : end - begin;
 }
-
-double blas_run_bare(const blas_library *l, const gemm_work *w, long n)
-{
-	const int rows = (int)w->m, cols = (int)w->n, k = (int)w->k;
-	const float *a = (const void *)w->a, *b = (const void *)w->b;
-	float *c = (void *)w->c;
-	double begin = monotonic_seconds();
-	for (long i = 0; i < n; i++)
-		l->sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, rows, cols, k, 1, a, k, b, cols, 0, c, cols);
-	return monotonic_seconds() - begin;
-}

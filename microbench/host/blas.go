@@ -17,9 +17,10 @@ import (
 	"unsafe"
 )
 
-// Libraries are the values of Options.Library: "auto" takes the first of
+// Libraries are the values of Options.Library: "auto" takes the built-in kernel
+// for products of up to 8 rows (streamedRows), for larger ones the first of
 // OpenBLAS, MKL, BLIS and oneDNN that is installed and multiplies the type with
-// as many threads as asked, else the built-in kernel.
+// as many threads as asked, else the built-in kernel. A name forces that one.
 var Libraries = []string{"auto", "openblas", "mkl", "blis", "onednn", "builtin"}
 
 // library is a matrix library that was opened, or the reason why it was not.
@@ -76,13 +77,24 @@ func (l *library) usable(typ C.int, ranks int) error {
 	return l.setThreads(ranks)
 }
 
-// chooseLibrary returns the library for Options.Library, or nil for the
-// built-in kernel.
-func chooseLibrary(option string, typ C.int, ranks int) (*library, error) {
+// streamedRows is up to how many rows of A "auto" makes a product of fp64 or fp32
+// by the built-in kernel even where a library is installed. That kernel reads B
+// where it lies; a library's matrix product packs B first, which for so few rows
+// costs more than the product (OpenBLAS is 3 to 5 times slower at 1 to 8 rows
+// on a Zen 4). predict/ceilings has the same constant: its prediction for few rows
+// is that of a B read once. Change both together.
+const streamedRows = 8
+
+// chooseLibrary returns the library for Options.Library and a product of m rows,
+// or nil for the built-in kernel.
+func chooseLibrary(option string, typ C.int, m int64, ranks int) (*library, error) {
 	switch {
 	case option == "builtin":
 		return nil, nil
 	case option == "" || option == "auto":
+		if m <= streamedRows && (typ == C.GEMM_FP64 || typ == C.GEMM_FP32) {
+			return nil, nil
+		}
 		for _, name := range Libraries[1:5] {
 			if l := openLibrary(name); l.usable(typ, ranks) == nil {
 				return l, nil

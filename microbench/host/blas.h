@@ -29,8 +29,4 @@ int blas_set_threads(const blas_library *l, int n);
    library reports an error. *next moves on. */
 double blas_run(const blas_library *l, const gemm_work *w, long n, long *next);
 
-/* blas_run_bare is blas_run for fp32 without the choices: the plain loop around
-   cblas_sgemm that `make peers` compares it with. OpenBLAS, BLIS and MKL only. */
-double blas_run_bare(const blas_library *l, const gemm_work *w, long n);
-
 #endif

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bf16.h"
 #include "gemm_tile.h"
 #include "team.h"
 
@@ -194,12 +195,14 @@ static void grid(const gemm_kernel *g, long m, long n, int ranks, int *rows, int
 	}
 }
 
-/* to_bf16 rounds to nearest, ties to even; sums here are finite. */
-static uint16_t to_bf16(float f)
+/* narrow rounds sums, which are finite, to bf16. */
+#if defined(__x86_64__)
+TARGET_AVX512 /* as every kernel of bf16 here */
+#endif
+static void narrow(uint16_t *to, const float *from, long n)
 {
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+	for (long i = 0; i < n; i++)
+		to[i] = bf16_from_float(from[i]);
 }
 
 /* sweep makes one rank's columns, whole cache lines of C, in turns of
@@ -209,15 +212,19 @@ enum { SWEEP_BYTES = 8192 };
 
 static void sweep(const gemm_work *w, const char *a, const char *b, char *c, int rank, int ranks)
 {
-	const long unit = w->kernel->unit, line = 64 / unit, lines = ceil_div(w->n, line);
+	const long unit = w->kernel->unit, element = unit / w->kernel->group, line = 64 / unit, lines = ceil_div(w->n, line);
 	const long n0 = min(rank * lines / ranks * line, w->n), n1 = min((rank + 1) * lines / ranks * line, w->n);
 	const long turn = SWEEP_BYTES / unit, ldc = turn + line;
 	char *rows = w->pack + (size_t)rank * gemm_pack_bytes(w->kernel);
 	for (long j = n0; j < n1; j += turn) {
 		const long cols = min(turn, n1 - j);
-		w->kernel->sweep(w->m, cols, w->k, a, b + j * unit, w->n, rows, ldc);
-		for (long i = 0; i < w->m; i++)
-			memcpy(c + (i * w->n + j) * unit, rows + i * ldc * unit, (size_t)(cols * unit));
+		w->kernel->sweep(w->m, cols, w->k, a, b + j * element, w->n, rows, ldc);
+		for (long i = 0; i < w->m; i++) {
+			if (w->wide)
+				narrow((uint16_t *)c + i * w->n + j, (const float *)rows + i * ldc, cols);
+			else
+				memcpy(c + (i * w->n + j) * unit, rows + i * ldc * unit, (size_t)(cols * unit));
+		}
 	}
 }
 
@@ -240,6 +247,5 @@ void gemm_product(void *arg, int rank, int ranks)
 	char *sums = w->wide ? (char *)w->wide : c;
 	block(w, a, b, sums, w->pack + (size_t)rank * gemm_pack_bytes(g), i0, i1, j0, j1);
 	for (long i = i0; w->wide && i < i1; i++)
-		for (long j = j0; j < j1; j++)
-			((uint16_t *)c)[i * w->n + j] = to_bf16(w->wide[i * w->n + j]);
+		narrow((uint16_t *)c + i * w->n + j0, w->wide + i * w->n + j0, j1 - j0);
 }

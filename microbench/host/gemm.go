@@ -61,7 +61,7 @@ func (b *Backend) prepareGEMM(w datasets.GEMM) (microbench.Case, error) {
 	if !ok {
 		return nil, skip("gemm/matmul: the host multiplies fp64, fp32, bf16 and int8, not %s", w.Type)
 	}
-	lib, err := chooseLibrary(b.options.Library, typ, w.Ranks)
+	lib, err := chooseLibrary(b.options.Library, typ, w.M, w.Ranks)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // the rows up to which B is read unpacked (8, 16, 32).
 var gemmShapes = [][3]int64{
 	{1, 1, 1}, {1, 5, 3}, {2, 33, 9}, {8, 40, 17}, {9, 31, 8}, {16, 65, 257}, {17, 1, 5}, {32, 70, 30}, {33, 64, 7},
-	{12, 32, 4}, {36, 96, 16}, {37, 97, 15}, {193, 35, 31}, {40, 48, 515}, {35, 2061, 6}, {3, 2100, 11},
+	{12, 32, 4}, {36, 96, 16}, {37, 97, 15}, {193, 35, 31}, {40, 48, 515}, {35, 2061, 6}, {3, 2100, 11}, {8, 2113, 37}, {5, 130, 16}, {8, 64, 24},
 }
 
 // Every built-in kernel gives the right product for every awkward shape, on
@@ -159,6 +159,34 @@ func TestColdGEMM(t *testing.T) {
 	checkProduct(t, c)
 }
 
+// "auto" gives 8 rows to the built-in kernel and 9 to a library where one is
+// installed; a name forces that one.
+func TestLibraryByRows(t *testing.T) {
+	b := newTestBackend(t, 1)
+	large := "builtin"
+	for _, name := range Libraries[1:5] {
+		if openLibrary(name).usable(gemmTypes[datasets.FP32], 1) == nil {
+			large = name
+			break
+		}
+	}
+	for _, c := range []struct {
+		option string
+		m      int64
+		want   string
+	}{{"", 1, "builtin"}, {"auto", 8, "builtin"}, {"auto", 9, large}, {large, 1, large}, {"builtin", 9, "builtin"}} {
+		b.options.Library = c.option
+		p, err := b.Prepare(datasets.GEMM{Kernel: "matmul", Type: datasets.FP32, M: c.m, N: 16, K: 16, Ranks: 1, Cache: datasets.Hot})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := p.Implementation(); got != c.want {
+			t.Errorf("%q with %d rows runs %s, want %s", c.option, c.m, got, c.want)
+		}
+		p.Close()
+	}
+}
+
 func TestGEMMRefuses(t *testing.T) {
 	b := newTestBackend(t, 2)
 	for _, w := range []datasets.GEMM{
@@ -179,12 +207,15 @@ func TestGEMMRefuses(t *testing.T) {
 	}
 }
 
+// The products of one core, by the built-in kernels and by OpenBLAS where it is
+// installed: one whose operands lie in the caches, and few rows against a B of
+// memory, whose rate of reading is what bounds them.
 func BenchmarkGEMM(b *testing.B) {
 	back := newTestBackend(b, 2)
-	for _, library := range []string{"openblas", "builtin"} {
-		for _, s := range [][3]int64{{2048, 2048, 2048}, {1, 4096, 4096}, {16, 4096, 4096}, {128, 4096, 4096}} {
-			for _, d := range []datasets.DType{datasets.FP32, datasets.BF16, datasets.INT8} {
-				w := datasets.GEMM{Kernel: "matmul", Type: d, M: s[0], N: s[1], K: s[2], Ranks: 2, Cache: datasets.Hot}
+	for _, s := range [][3]int64{{1024, 1024, 1024}, {1, 4096, 16384}, {8, 4096, 16384}, {16, 4096, 16384}} {
+		for _, d := range []datasets.DType{datasets.FP32, datasets.BF16, datasets.INT8} {
+			for _, library := range []string{"openblas", "builtin"} {
+				w := datasets.GEMM{Kernel: "matmul", Type: d, M: s[0], N: s[1], K: s[2], Ranks: 1, Cache: datasets.Hot}
 				b.Run(library+"/"+w.Key(), func(b *testing.B) {
 					back.options.Library = library
 					c, err := back.Prepare(w)
@@ -192,8 +223,12 @@ func BenchmarkGEMM(b *testing.B) {
 						b.Skip(err)
 					}
 					defer c.Close()
-					timing, _ := c.Batch(int64(b.N))
+					timing, err := c.Batch(int64(b.N))
+					if err != nil {
+						b.Fatal(err)
+					}
 					b.ReportMetric(w.FLOPs()*float64(b.N)/timing.Seconds/1e9, "GFLOP/s")
+					b.ReportMetric(w.Bytes()*float64(b.N)/timing.Seconds/1e9, "GB/s")
 				})
 			}
 		}

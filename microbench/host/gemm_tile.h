@@ -6,6 +6,16 @@
 #include "gemm.h"
 #include "isa.h"
 
+#if defined(__x86_64__)
+#define TARGET_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#define TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+
+/* The sweeps of gemm_skinny.c, for up to 8 rows. They write C in whole vectors:
+   up to 32 or 64 columns more than n, rounded up. */
+void gemm_sweep_bf16(long m, long n, long k, const void *a, const void *b, long ldb, void *c, long ldc);
+void gemm_sweep_int8(long m, long n, long k, const void *a, const void *b, long ldb, void *c, long ldc);
+#endif
+
 /* TILE defines a gemm_micro of MR rows by NV vectors V of L units E. Loops over
    constant bounds, unrolled so that the sums stay in registers. */
 #define TILE(name, target, E, V, L, MR, NV, SET, LOAD, STORE, ADD, MADD)                \

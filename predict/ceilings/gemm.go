@@ -7,8 +7,8 @@ import (
 )
 
 // streamedRows is up to how many rows of A a product streams B from where it
-// lies (a matrix–vector product, which microbench/host runs as such). With
-// more, blocks of A and B are packed first.
+// lies. With more, blocks of A and B are packed first. It mirrors streamedRows of
+// microbench/host, which chooses what runs; change both together.
 const streamedRows = 8
 
 // gemm is a launch, then for few rows the longer of arithmetic at the measured
