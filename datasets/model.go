@@ -24,6 +24,23 @@ type Model struct {
 	// Experts and TopK are 1 for a dense feed-forward.
 	Experts int64 `json:"experts"`
 	TopK    int64 `json:"top_k"`
+	// SharedExperts, of FFWidth each, are used by every token beside its TopK.
+	SharedExperts int64 `json:"shared_experts,omitempty"`
+	// DenseLayers is how many of the first layers have a dense feed-forward of
+	// DenseFFWidth in place of experts.
+	DenseLayers  int64 `json:"dense_layers,omitempty"`
+	DenseFFWidth int64 `json:"dense_ff_width,omitempty"`
+	// Latent is multi-head latent attention, or nil.
+	Latent *Latent `json:"latent,omitempty"`
+	// ParallelBlocks compute attention and feed-forward from one normed input
+	// and add both, so that a layer has one norm, and one all-reduce under
+	// tensor parallelism.
+	ParallelBlocks bool `json:"parallel_blocks,omitempty"`
+	// RelativePositions have a projection of hidden × heads · head_dim a layer
+	// (Dai et al., "Transformer-XL", 2019, section 3.3).
+	RelativePositions bool `json:"relative_positions,omitempty"`
+	// Vision is cross-attention to an image encoder, or nil.
+	Vision *Vision `json:"vision,omitempty"`
 	// Vocabulary is the rows of the embedding.
 	Vocabulary int64 `json:"vocabulary"`
 	// Tied models use the embedding again as the output projection.
@@ -39,55 +56,150 @@ type Model struct {
 	Assumption string `json:"assumption,omitempty"`
 }
 
+// Latent is multi-head latent attention: keys and values are projected up from
+// one latent vector a token, and only that vector and a rotary key that all
+// heads share are cached (DeepSeek-AI, "DeepSeek-V2", 2024, section 2.1). Sizes
+// are those of config.json; HeadDim of the model is then QKNope.
+type Latent struct {
+	QRank  int64 `json:"q_rank"`
+	KVRank int64 `json:"kv_rank"`
+	// QKNope and QKRope are the parts of a key without and with rotary position.
+	QKNope int64 `json:"qk_nope"`
+	QKRope int64 `json:"qk_rope"`
+	Value  int64 `json:"value"`
+}
+
+// Vision is gated cross-attention layers between the layers of a language
+// model, each followed by a feed-forward of its own, over the output of an
+// image encoder (Alayrac et al., "Flamingo", 2022, section 2.2).
+type Vision struct {
+	// Layers of cross-attention, with as many heads of the same size as the model.
+	Layers int64 `json:"layers"`
+	// Width of what keys and values are projected from.
+	Width int64 `json:"width"`
+	// FFWidth is the inner width of each layer's (ungated) feed-forward.
+	FFWidth int64 `json:"ff_width"`
+	// Tokens that an image has after the encoder.
+	Tokens int64 `json:"tokens"`
+	// EncoderParameters of the encoder and its resampler together.
+	EncoderParameters int64 `json:"encoder_parameters"`
+}
+
+// LayerWeights is the parameters of the cross-attention layers of a model of
+// that width, one layer: Q, K, V, output, feed-forward, two norms, two gates.
+func (v Vision) LayerWeights(m Model) float64 {
+	h, inner := float64(m.Hidden), float64(m.Heads*m.HeadDim)
+	return 2*h*inner + 2*float64(v.Width)*inner + 2*h*float64(v.FFWidth) + 2*h + 2
+}
+
 // AttentionWeights is the attention parameters of one layer: Q, K, V and
-// output projections, without biases.
+// output projections (latent attention: down- and up-projections with their
+// norms), without biases.
 func (m Model) AttentionWeights() float64 {
-	h, d := float64(m.Hidden), float64(m.HeadDim)
-	return h*d*float64(m.Heads+2*m.KVHeads) + float64(m.Heads)*d*h
+	h, d, a := float64(m.Hidden), float64(m.HeadDim), float64(m.Heads)
+	if l := m.Latent; l != nil {
+		q, kv := float64(l.QRank), float64(l.KVRank)
+		nope, rope, value := float64(l.QKNope), float64(l.QKRope), float64(l.Value)
+		return h*q + q + q*a*(nope+rope) + h*(kv+rope) + kv + kv*a*(nope+value) + a*value*h
+	}
+	w := h*d*float64(m.Heads+2*m.KVHeads) + a*d*h
+	if m.RelativePositions {
+		w += h * a * d
+	}
+	return w
+}
+
+func (m Model) matrices() float64 {
+	if m.Gated {
+		return 3
+	}
+	return 2
 }
 
 // ExpertWeights is the parameters of one expert of one layer, or of a dense
 // feed-forward, without biases.
 func (m Model) ExpertWeights() float64 {
-	matrices := 2.0
-	if m.Gated {
-		matrices = 3
-	}
-	return matrices * float64(m.Hidden) * float64(m.FFWidth)
+	return m.matrices() * float64(m.Hidden) * float64(m.FFWidth)
 }
 
-// LayerWeights is every parameter of one layer: attention, all experts with
-// their router, and two norms; biases, which no model here but GPT-3 has and
-// which are 0.01 % of that one, are not counted.
+// DenseFFWeights is the feed-forward parameters of one of the DenseLayers.
+func (m Model) DenseFFWeights() float64 {
+	return m.matrices() * float64(m.Hidden) * float64(m.DenseFFWidth)
+}
+
+// RouterWeights is those of one layer: none where there is but one expert.
+func (m Model) RouterWeights() float64 {
+	if m.Experts < 2 {
+		return 0
+	}
+	return float64(m.Hidden) * float64(m.Experts)
+}
+
+// NormWeights is the parameters of the norms of one layer, a scale each.
+func (m Model) NormWeights() float64 {
+	if m.ParallelBlocks {
+		return float64(m.Hidden)
+	}
+	return 2 * float64(m.Hidden)
+}
+
+// LayerWeights is every parameter of one layer that is none of DenseLayers:
+// attention, all experts with their router, and norms; biases, which no model
+// here but GPT-3 has and which are 0.01 % of that one, are not counted.
 func (m Model) LayerWeights() float64 {
-	w := m.AttentionWeights() + float64(m.Experts)*m.ExpertWeights() + 2*float64(m.Hidden)
-	if m.Experts > 1 {
-		w += float64(m.Hidden) * float64(m.Experts)
+	return m.AttentionWeights() + float64(m.Experts+m.SharedExperts)*m.ExpertWeights() + m.RouterWeights() + m.NormWeights()
+}
+
+// DenseLayerWeights is every parameter of one of the DenseLayers.
+func (m Model) DenseLayerWeights() float64 {
+	return m.AttentionWeights() + m.DenseFFWeights() + m.NormWeights()
+}
+
+// EmbeddingWeights is the token embedding, with learned positions.
+func (m Model) EmbeddingWeights() float64 {
+	return float64(m.Hidden) * float64(m.Vocabulary+m.LearnedPositions)
+}
+
+// OutputWeights is the output projection, whether tied or not.
+func (m Model) OutputWeights() float64 { return float64(m.Hidden) * float64(m.Vocabulary) }
+
+// VisionWeights is what Vision adds, or 0.
+func (m Model) VisionWeights() float64 {
+	if m.Vision == nil {
+		return 0
+	}
+	return float64(m.Vision.Layers)*m.Vision.LayerWeights(m) + float64(m.Vision.EncoderParameters)
+}
+
+// Parameters is the parameters of the whole model: layers, final norm,
+// embeddings, and vision.
+func (m Model) Parameters() float64 {
+	w := float64(m.Layers-m.DenseLayers)*m.LayerWeights() + float64(m.DenseLayers)*m.DenseLayerWeights() +
+		float64(m.Hidden) + m.EmbeddingWeights() + m.VisionWeights()
+	if !m.Tied {
+		w += m.OutputWeights()
 	}
 	return w
-}
-
-// Parameters is the parameters of the whole model: layers, final norm, and
-// embeddings.
-func (m Model) Parameters() float64 {
-	embeddings := 2.0
-	if m.Tied {
-		embeddings = 1
-	}
-	h := float64(m.Hidden)
-	return float64(m.Layers)*m.LayerWeights() + h +
-		h*(embeddings*float64(m.Vocabulary)+float64(m.LearnedPositions))
 }
 
 // ActiveParameters is the parameters that one token uses: all but the experts
 // that it does not choose.
 func (m Model) ActiveParameters() float64 {
-	return m.Parameters() - float64(m.Layers)*float64(m.Experts-m.TopK)*m.ExpertWeights()
+	return m.Parameters() - float64(m.Layers-m.DenseLayers)*float64(m.Experts-m.TopK)*m.ExpertWeights()
 }
 
-// KVBytesPerToken is the keys and values of one token in all layers.
+// KVElementsPerLayer is the cached elements of one token in one layer: keys and
+// values, or the latent vector and the rotary key.
+func (m Model) KVElementsPerLayer() float64 {
+	if m.Latent != nil {
+		return float64(m.Latent.KVRank + m.Latent.QKRope)
+	}
+	return 2 * float64(m.KVHeads) * float64(m.HeadDim)
+}
+
+// KVBytesPerToken is the cached bytes of one token in all layers.
 func (m Model) KVBytesPerToken(t DType) float64 {
-	return 2 * float64(m.Layers) * float64(m.KVHeads) * float64(m.HeadDim) * t.Size()
+	return float64(m.Layers) * m.KVElementsPerLayer() * t.Size()
 }
 
 // DecodeLayer is one decode step of one of the model's layers on ranks cores
@@ -117,6 +229,44 @@ func (m Model) Validate() error {
 	}
 	if m.LearnedPositions < 0 {
 		return fmt.Errorf("model %s: learned_positions is %d, and must not be negative", m.ID, m.LearnedPositions)
+	}
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{{"shared_experts", m.SharedExperts}, {"dense_layers", m.DenseLayers}, {"dense_ff_width", m.DenseFFWidth}} {
+		if f.value < 0 {
+			return fmt.Errorf("model %s: %s is %d, and must not be negative", m.ID, f.name, f.value)
+		}
+	}
+	if m.DenseLayers > m.Layers {
+		return fmt.Errorf("model %s: dense_layers is %d, and cannot exceed layers, %d", m.ID, m.DenseLayers, m.Layers)
+	}
+	if m.DenseLayers > 0 && m.DenseFFWidth == 0 {
+		return fmt.Errorf("model %s: dense_ff_width is missing: the %d dense_layers need it", m.ID, m.DenseLayers)
+	}
+	if l := m.Latent; l != nil {
+		if err := positive("model "+m.ID+" latent", "q_rank", l.QRank, "kv_rank", l.KVRank, "qk_nope", l.QKNope,
+			"qk_rope", l.QKRope, "value", l.Value); err != nil {
+			return err
+		}
+	}
+	if v := m.Vision; v != nil {
+		if err := positive("model "+m.ID+" vision", "layers", v.Layers, "width", v.Width, "ff_width", v.FFWidth, "tokens", v.Tokens); err != nil {
+			return err
+		}
+		if v.EncoderParameters < 0 {
+			return fmt.Errorf("model %s vision: encoder_parameters is %d, and must not be negative", m.ID, v.EncoderParameters)
+		}
+	}
+	// Beyond these no product of two sizes is exact, and none is a model's.
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{{"layers", m.Layers}, {"hidden", m.Hidden}, {"heads", m.Heads}, {"head_dim", m.HeadDim}, {"ff_width", m.FFWidth},
+		{"experts", m.Experts}, {"vocabulary", m.Vocabulary}, {"context", m.Context}} {
+		if f.value > 1<<30 {
+			return fmt.Errorf("model %s: %s is %d, and must not exceed 2^30", m.ID, f.name, f.value)
+		}
 	}
 	return nil
 }

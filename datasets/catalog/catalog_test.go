@@ -174,6 +174,14 @@ func TestModelParameters(t *testing.T) {
 		"mixtral-8x7b":  {46_702_792_704, 0},
 		"mixtral-8x22b": {140_630_071_296, 0},
 		"gpt-4":         {16*111e9 + 55e9, 0.01}, // S1.2
+		"llama-2-13b":   {13_015_864_320, 0},
+		"llama-3-405b":  {405_853_388_800, 0},
+		"palm-540b":     {540.35e9, 0.001}, // Chowdhery et al., table 1
+		// Pope et al., section 4: the variant keeps the parameters of attention.
+		"palm-540b-mha":  {540.35e9, 0.01},
+		"gopher-280b":    {280e9, 0.01},  // Rae et al., table 1
+		"chinchilla-70b": {70e9, 0.01},   // Hoffmann et al., table 4
+		"deepseek-v3":    {671e9, 0.001}, // its report, section 4.2
 	} {
 		m, err := Model(id)
 		if err != nil {
@@ -195,6 +203,15 @@ func TestModelParameters(t *testing.T) {
 	m, _ = Model("mixtral-8x7b")
 	if a := m.ActiveParameters(); math.Abs(a/12.9e9-1) > 0.01 {
 		t.Errorf("mixtral-8x7b: %g active parameters", a)
+	}
+	// DeepSeek-V3, section 1: 37 B of 671 B active.
+	m, _ = Model("deepseek-v3")
+	if a := m.ActiveParameters(); math.Abs(a/37e9-1) > 0.02 {
+		t.Errorf("deepseek-v3: %g active parameters", a)
+	}
+	// A latent of 512 and a rotary key of 64, in 61 layers of bf16.
+	if kv := m.KVBytesPerToken(datasets.BF16); kv != 61*(512+64)*2 {
+		t.Errorf("deepseek-v3: %g bytes of KV a token", kv)
 	}
 	if _, err := Model("gpt-5"); err == nil || !strings.Contains(err.Error(), `unknown model "gpt-5": use one of gpt-3-175b, `) {
 		t.Errorf("unknown model: %v", err)

@@ -10,6 +10,8 @@ import (
 const (
 	llama2 = `Touvron et al., "Llama 2" (2023), and the model's config.json`
 	llama3 = `Grattafiori et al., "The Llama 3 Herd of Models" (2024), table 3, and the model's config.json`
+	palm   = `Chowdhery et al., "PaLM" (2022), table 1 and section 2`
+	pope   = `Pope et al., "Efficiently Scaling Transformer Inference" (2022), section 4 and table 1`
 	gpt4   = `Patel and Wong, "GPT-4 Architecture", SemiAnalysis (July 2023)`
 )
 
@@ -20,18 +22,38 @@ var models = []datasets.Model{
 		Source: `Brown et al., "Language Models are Few-Shot Learners" (2020), table 2.1`},
 	{ID: "llama-2-7b", Name: "Llama 2 7B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 32, HeadDim: 128,
 		FFWidth: 11008, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096, Source: llama2},
+	{ID: "llama-2-13b", Name: "Llama 2 13B", Layers: 40, Hidden: 5120, Heads: 40, KVHeads: 40, HeadDim: 128,
+		FFWidth: 13824, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096, Source: llama2},
 	{ID: "llama-2-70b", Name: "Llama 2 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 8, HeadDim: 128,
 		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 32000, Context: 4096, Source: llama2},
 	{ID: "llama-3-8b", Name: "Llama 3 8B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: 128,
 		FFWidth: 14336, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
 	{ID: "llama-3-70b", Name: "Llama 3 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 8, HeadDim: 128,
 		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
+	{ID: "llama-3-405b", Name: "Llama 3.1 405B", Layers: 126, Hidden: 16384, Heads: 128, KVHeads: 8, HeadDim: 128,
+		FFWidth: 53248, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 131072, Source: llama3},
+	{ID: "gopher-280b", Name: "Gopher 280B", Layers: 80, Hidden: 16384, Heads: 128, KVHeads: 128, HeadDim: 128,
+		FFWidth: 4 * 16384, RelativePositions: true, Experts: 1, TopK: 1, Vocabulary: 32000, Tied: true, Context: 2048,
+		Source: `Rae et al., "Scaling Language Models" (2021), table 1 and section 3.1`},
+	{ID: "chinchilla-70b", Name: "Chinchilla 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 64, HeadDim: 128,
+		FFWidth: 4 * 8192, RelativePositions: true, Experts: 1, TopK: 1, Vocabulary: 32000, Tied: true, Context: 2048,
+		Source: `Hoffmann et al., "Training Compute-Optimal Large Language Models" (2022), table 4; its relative positions are Gopher's`},
+	{ID: "palm-540b", Name: "PaLM 540B", Layers: 118, Hidden: 18432, Heads: 48, KVHeads: 1, HeadDim: 256,
+		FFWidth: 4 * 18432, Gated: true, ParallelBlocks: true, Experts: 1, TopK: 1, Vocabulary: 256000, Tied: true, Context: 2048, Source: palm},
+	{ID: "palm-540b-mha", Name: "PaLM 540B, multi-head variant", Layers: 118, Hidden: 18432, Heads: 48, KVHeads: 48, HeadDim: 128,
+		FFWidth: 4 * 18432, Gated: true, ParallelBlocks: true, Experts: 1, TopK: 1, Vocabulary: 256000, Tied: true, Context: 2048,
+		Source: pope + "; the head size is halved to keep the parameters of attention"},
 	{ID: "mixtral-8x7b", Name: "Mixtral 8x7B", Layers: 32, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: 128,
 		FFWidth: 14336, Gated: true, Experts: 8, TopK: 2, Vocabulary: 32000, Context: 32768,
 		Source: `Jiang et al., "Mixtral of Experts" (2024), table 1`},
 	{ID: "mixtral-8x22b", Name: "Mixtral 8x22B", Layers: 56, Hidden: 6144, Heads: 48, KVHeads: 8, HeadDim: 128,
 		FFWidth: 16384, Gated: true, Experts: 8, TopK: 2, Vocabulary: 32768, Context: 65536,
 		Source: "mistralai/Mixtral-8x22B-v0.1 config.json (2024); its vocabulary is 32000 in v0.1 and 32768 in the instructed version taken here"},
+	{ID: "deepseek-v3", Name: "DeepSeek-V3", Layers: 61, Hidden: 7168, Heads: 128, KVHeads: 128, HeadDim: 128,
+		FFWidth: 2048, Gated: true, Experts: 256, TopK: 8, SharedExperts: 1, DenseLayers: 3, DenseFFWidth: 18432,
+		Latent:     &datasets.Latent{QRank: 1536, KVRank: 512, QKNope: 128, QKRope: 64, Value: 128},
+		Vocabulary: 129280, Context: 131072,
+		Source: `DeepSeek-AI, "DeepSeek-V3 Technical Report" (2024), section 4.2, without the multi-token prediction module`},
 	// 120 layers, 16 experts of 111 B, 55 B of attention (CLAIMS S1). With
 	// 4·h² of attention and 8·h² an expert a layer, the classic proportions,
 	// h = 10752 gives 55.5 B and 111.0 B: the two published figures agree.
