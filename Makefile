@@ -1,4 +1,4 @@
-# Targets: run test lint fuzz peers cover validate.
+# Targets: run test lint fuzz peers cover validate claims.
 
 GO      ?= go
 FUZZTIME ?= 10s
@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate clean
+.PHONY: build run test lint fuzz peers cover validate claims clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -44,6 +44,10 @@ cover:
 validate: build
 	mkdir -p docs
 	bin/bench validate ../shared/data --docs docs
+
+# The published claims, recomputed.
+claims: build
+	bin/bench claims --format md -o docs/claims.md
 
 clean:
 	rm -rf bin

@@ -39,6 +39,7 @@ var verbs = []func() *cobra.Command{
 	calibrateCommand,
 	exportCommand,
 	validateCommand,
+	claimsCommand,
 }
 
 // exitError is an error that says how the program ends. Any other error that a

@@ -1,0 +1,65 @@
+package claims
+
+import "fmt"
+
+// impliedRate is the tokens a second that a cluster must give for a cost.
+func impliedRate(v *values, price, cost string, unit float64) float64 {
+	second := v.in("tp") * v.in("serve_pp") * v.in(price) / v.in("hour_s")
+	return second / (v.in(cost) * unit / v.in("thousand"))
+}
+
+func s11() []claim {
+	used := func(device, peak, price, cost string, unit func(*values) float64) func(*values) float64 {
+		return func(v *values) float64 {
+			return impliedRate(v, price, cost, unit(v)) * forward(v) / (v.in("tp") * v.in("serve_pp") * v.dev(device, peak))
+		}
+	}
+	cents := func(v *values) float64 { return v.in("cent") }
+	usd := func(*values) float64 { return 1 }
+	formula := func(device, peak, price, cost, unit string) string {
+		return "{" + price + "} / {hour_s} / ({" + cost + "}" + unit + " / {thousand}) × {flop_per_weight} × ({top_k} × {expert_params} + {shared_params}) / {" + device + "." + peak + "}"
+	}
+	tokens := func(price, cost string, unit float64) func(*values) string {
+		return func(v *values) string {
+			return fmt.Sprintf("128 GPUs would give %s tokens a second.", Format(impliedRate(v, price, cost, unit), "1"))
+		}
+	}
+	const peakBinds = "compute: no more than 100 % of the peak"
+	return []claim{
+		{id: "S11.1a", text: "128 A100, 8k context: 0.0049 cents per 1k tokens, read as cents: share of the FP16 peak", published: []float64{1}, relation: AtMost, unit: "%", binds: peakBinds,
+			formula: formula("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", " × {cent}"),
+			compute: used("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", cents),
+			by:      "the peak: {=} of FP16, and half of that of INT8", correction: "read dollars for cents (S11.1b)",
+			say: tokens("a100_hour_usd", "cost_a100_1k", 0.01)},
+		{id: "S11.1b", text: "$0.0049 per 1k tokens: share of the FP16 peak", published: []float64{1}, relation: AtMost, unit: "%", binds: peakBinds,
+			formula: formula("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", ""),
+			compute: used("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", usd),
+			say:     tokens("a100_hour_usd", "cost_a100_1k", 1)},
+		{id: "S11.2a", text: "128 H100: 0.0021 cents per 1k tokens, read as cents: share of the FP8 peak", published: []float64{1}, relation: AtMost, unit: "%", binds: peakBinds,
+			formula: formula("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", " × {cent}"),
+			compute: used("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", cents),
+			by:      "the peak: {=} of FP8", correction: "read dollars for cents (S11.2b)",
+			say: tokens("h100_hour_usd", "cost_h100_1k", 0.01)},
+		{id: "S11.2b", text: "$0.0021 per 1k tokens: share of the FP8 peak", published: []float64{1}, relation: AtMost, unit: "%", binds: peakBinds,
+			formula: formula("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", ""),
+			compute: used("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", usd),
+			say:     tokens("h100_hour_usd", "cost_h100_1k", 1)},
+		{id: "S11.3", text: "Three times the cost of 175 B Davinci", published: []float64{3}, unit: "1", binds: "utilisation",
+			formula: "({top_k} × {expert_params} + {shared_params}) / {gpt3_params} × {utilisation_gap}",
+			compute: func(v *values) float64 { return active(v) / v.in("gpt3_params") * v.in("utilisation_gap") },
+			answer:  "1.58 times by arithmetic; three times at 1.9 times lower utilisation."},
+		{id: "S11.4a", text: "With 1.6 times the feed-forward parameters: used parameters, all of them", published: []float64{1.6}, unit: "1",
+			formula: "({top_k} × {expert_params} + {shared_params}) / {gpt3_params}",
+			compute: func(v *values) float64 { return active(v) / v.in("gpt3_params") }},
+		{id: "S11.4b", text: "With 1.6 times the feed-forward parameters: those alone", published: []float64{1.6}, unit: "1",
+			formula: "{top_k} × {expert_params} / ({gpt3_layers} × {ff_weights} × {gpt3_hidden}²)",
+			compute: func(v *values) float64 {
+				return v.in("top_k") * v.in("expert_params") / (v.in("gpt3_layers") * v.in("ff_weights") * v.in("gpt3_hidden") * v.in("gpt3_hidden"))
+			},
+			by: "S1.2 and GPT-3's shape: {=}, as its feed-forward has 116 B", correction: "say all used parameters: 1.58 (S11.4a)"},
+		{id: "S11.5", text: "With poor utilisation, more than double: what S11.3 and S11.4 leave to utilisation", published: []float64{2}, relation: AtLeast, unit: "1",
+			formula: "{davinci_times} / (({top_k} × {expert_params} + {shared_params}) / {gpt3_params})",
+			compute: func(v *values) float64 { return v.in("davinci_times") / (active(v) / v.in("gpt3_params")) },
+			by:      "S11.3 and S11.4: 3 / 1.58 is {=}", correction: "\"nearly double\", or 3.2 times the cost"},
+	}
+}
