@@ -66,7 +66,7 @@ beat the datasheet of their device, which wrong units do.`,
 			return datasets.WriteFile(out, &run)
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "the Parquet file to write; an existing one is replaced")
+	c.Flags().StringVarP(&out, "out", "o", "", "the Parquet file to write; an existing one is replaced")
 	return c
 }
 
