@@ -207,14 +207,16 @@ static void narrow(uint16_t *to, const float *from, long n)
 
 /* sweep makes one rank's columns, whole cache lines of C, in turns of
    SWEEP_BYTES. C is gathered in packing memory, whose rows are an odd number of
-   lines apart: at a row length of a power of two they would all share a set. */
+   lines apart: at a row length of a power of two they would all share a set.
+   A turn is so many bytes of a row of C, or of B where C is then no longer than
+   several rows of fp32 would be: long runs of B's rows suit the prefetchers. */
 enum { SWEEP_BYTES = 8192 };
 
 static void sweep(const gemm_work *w, const char *a, const char *b, char *c, int rank, int ranks)
 {
 	const long unit = w->kernel->unit, element = unit / w->kernel->group, line = 64 / unit, lines = ceil_div(w->n, line);
 	const long n0 = min(rank * lines / ranks * line, w->n), n1 = min((rank + 1) * lines / ranks * line, w->n);
-	const long turn = SWEEP_BYTES / unit, ldc = turn + line;
+	const long turn = SWEEP_BYTES / (w->m * element > unit ? unit : element), ldc = turn + line;
 	char *rows = w->pack + (size_t)rank * gemm_pack_bytes(w->kernel);
 	for (long j = n0; j < n1; j += turn) {
 		const long cols = min(turn, n1 - j);
