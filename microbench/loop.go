@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"bench/datasets"
@@ -17,10 +18,6 @@ const MaxRetries = 2
 // mainShare is the part of a profile's time in which every case is measured
 // once; the rest is for repeating those that were disturbed.
 const mainShare = 0.85
-
-// maxRepeatNotes is how many repeated cases are noted by name; the rest is
-// counted, and Conditions.Retries tells which they are.
-const maxRepeatNotes = 10
 
 // leastBudget is given to a case however late it is.
 const leastBudget = 50 * time.Millisecond
@@ -77,8 +74,8 @@ func (l *Loop) Run(ctx context.Context, p Plan, done []datasets.Row) (rows []dat
 		r.notes = append(r.notes, fmt.Sprintf("sentinel: %.3g ms at the start; drift beyond ±%.0f %% flags a case", r.sentinel.start*1e3, r.sentinel.band*100))
 	}
 	err = r.run(ctx)
-	if more := r.repeated - maxRepeatNotes; more > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("%d further tries were made of disturbed cases (see retries)", more))
+	if len(r.tries) > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d tries of disturbed cases were made again and are not kept: %s", len(r.tries), strings.Join(r.tries, "; ")))
 	}
 	return r.rows(), r.notes, err
 }
@@ -95,8 +92,8 @@ type runState struct {
 	have  map[string]datasets.Row
 	again []datasets.Workload
 	notes []string
-	// repeated counts further tries; the first few are noted one by one.
-	repeated int
+	// tries are what was measured and not kept, each with its time.
+	tries []string
 }
 
 func (l *Loop) begin(p Plan, done []datasets.Row) *runState {
@@ -207,10 +204,7 @@ func (r *runState) repeat(w datasets.Workload, budget, total time.Duration) erro
 		kept, other = old, row
 	}
 	kept.Measurement.Conditions.Retries = old.Measurement.Conditions.Retries + 1
-	r.repeated++
-	if r.repeated <= maxRepeatNotes {
-		r.notes = append(r.notes, fmt.Sprintf("%s was measured again; a try of %.4g s is not kept", w.Key(), other.Measurement.TimeS))
-	}
+	r.tries = append(r.tries, fmt.Sprintf("%s %.4g s", w.Key(), other.Measurement.TimeS))
 	if r.mayRepeat(&kept.Measurement) {
 		r.again = append(r.again, w)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bench/datasets"
 
@@ -79,7 +80,11 @@ func (v *textView) run(run *datasets.Run) {
 		v.line(Clean(strings.TrimSpace(fmt.Sprintf("run %s  %s  %s", run.Meta.ID, run.Meta.Host, run.Meta.Bench))))
 	}
 	for _, n := range run.Meta.Notes {
-		v.line("note: " + Clean(n))
+		note := "note: " + Clean(n)
+		if long := 3 * v.width; utf8.RuneCountInString(note) > long {
+			note = string([]rune(note)[:long]) + " … (whole with --format json)"
+		}
+		v.line(note)
 	}
 }
 

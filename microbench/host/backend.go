@@ -68,6 +68,9 @@ func New(o Options) (*Backend, error) {
 // published for the machine that happens to be at hand, so it stays unknown.
 func (b *Backend) Device() datasets.Device { return b.device }
 
+// CPU is the number of the CPU that a rank is pinned to.
+func (b *Backend) CPU(rank int) int { return b.cpus[rank] }
+
 // Cores is how many workers a case may have.
 func (b *Backend) Cores() int { return len(b.cpus) }
 

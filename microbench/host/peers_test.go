@@ -23,7 +23,7 @@ func BenchmarkPeerAllReduce(b *testing.B) {
 		b.Skip("no mpicc in PATH: install openmpi-bin and libopenmpi-dev to compare with Open MPI")
 	}
 	program := filepath.Join(b.TempDir(), "allreduce_mpi")
-	if out, err := exec.Command(mpicc, "-O2", "-o", program, "peers/allreduce_mpi.c").CombinedOutput(); err != nil {
+	if out, err := exec.Command(mpicc, "-O2", "-o", program, "peers/mpi/allreduce.c").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	h, err := New(Options{})
