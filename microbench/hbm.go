@@ -95,7 +95,8 @@ func (a *axes) hbmSizes() (sizes, fewer []int64) {
 		if l2 > 0 && l2 < llc {
 			sizes, fewer = append(sizes, l2/4, l2/2), append(fewer, l2/2)
 		}
-		sizes, fewer = append(sizes, llc/8, llc/4, 3*llc, top), append(fewer, llc/4, top)
+		// One as large as the last level shows how much of it this guest gets.
+		sizes, fewer = append(sizes, llc/8, llc/4, llc, 3*llc, top), append(fewer, llc/4, top)
 		slices.Sort(sizes)
 		return slices.Compact(sizes), slices.Compact(fewer)
 	}
