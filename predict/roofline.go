@@ -31,7 +31,17 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 		}
 		p.Terms = append(p.Terms, datasets.Term{Name: "memory", Seconds: b / (d.MemoryBandwidth.Value * part(d, w, false))})
 	}
-	if b := w.WireBytes(); b > 0 {
+	if c, ok := w.(datasets.Collective); ok && c.Nodes > 1 {
+		if d.NetworkBandwidth.Value == 0 {
+			p.NotPredicted = "no datasheet bandwidth of the network"
+			return p
+		}
+		p.Terms = append(p.Terms, datasets.Term{Name: "network", Seconds: networkBytes(c) / d.NetworkBandwidth.Value})
+		// What is left for the links is the same among the ranks of a node.
+		c.Ranks, c.Nodes = c.Ranks/c.Nodes, 1
+		w = c
+	}
+	if b := w.WireBytes(); b > 0 && w.Workers() > 1 {
 		if d.LinkBandwidth.Value == 0 {
 			p.NotPredicted = "no datasheet link bandwidth"
 			return p
@@ -47,6 +57,25 @@ func roofline(d *datasets.Device, w datasets.Workload) datasets.Prediction {
 	}
 	longest(&p)
 	return p
+}
+
+// networkBytes is the least that each network card, one a rank, must send of a
+// collective whose ranks are spread evenly over nodes: between nodes each byte of
+// an all-reduce goes twice, of a gather, scatter or broadcast once, over all
+// cards of a node; of an all-to-all, each rank sends what is for other nodes.
+func networkBytes(c datasets.Collective) float64 {
+	nodes, cards, size := float64(c.Nodes), float64(max(c.Ranks/c.Nodes, 1)), float64(c.SizeBytes)
+	switch c.Kind {
+	case "all_reduce", "custom_all_reduce":
+		return 2 * (nodes - 1) / nodes * size / cards
+	case "all_gather", "reduce_scatter":
+		return (nodes - 1) / nodes * size / cards
+	case "broadcast":
+		return size / cards
+	case "all_to_all":
+		return (nodes - 1) / nodes * size
+	}
+	return size
 }
 
 // part is how many times a device's figure the workload's workers have
