@@ -217,3 +217,15 @@ func (l Layout) nodesOf(ranks, stride int) int {
 	perNode := max(l.NodeSize/stride, 1)
 	return (ranks + perNode - 1) / perNode
 }
+
+// stageKind is what stages must have in common to do the same work; they are
+// timed once.
+type stageKind struct {
+	dense, routed int64
+	first, last   bool
+}
+
+func (l Layout) kindOf(m datasets.Model, stage int) stageKind {
+	dense, routed := l.stageSpan(m, stage)
+	return stageKind{dense, routed, stage == 0, stage == l.PP-1}
+}

@@ -43,6 +43,9 @@ type Training struct {
 	Batch, MicroBatch, Sequence int64
 	Recompute                   Recompute
 	Type                        datasets.DType
+	// Overlap is the share of the replicas' communication that hides behind the
+	// backward pass; 0 shows all of it.
+	Overlap float64
 }
 
 // MicroBatches that each replica takes in a step.
@@ -171,6 +174,15 @@ type Serving struct {
 	// Type is that of weights and products, KVType of the cache; "" is 16 bits
 	// where Type has fewer, else Type.
 	Type, KVType datasets.DType
+	// Routing of tokens to experts; the zero one is balanced.
+	Routing datasets.Routing
+}
+
+func (s Serving) routing() datasets.Routing {
+	if s.Routing.Rule == "" {
+		return datasets.Routing{Rule: datasets.RouteBalanced}
+	}
+	return s.Routing
 }
 
 // Wide is the type of activations, which narrow products leave in 16 bits.
