@@ -182,13 +182,19 @@ func ClaimsMarkdown(w io.Writer, rows []claims.Row, explain bool) error {
 			if j == 0 {
 				out.printf("|")
 			}
-			out.printf(" %s |", strings.ReplaceAll(EscapeMarkdown(cell), "|", "\\|"))
+			out.printf(" %s |", markdownWords(cell))
 		}
 		out.printf("\n")
 		notes = append(notes, r)
 	}
 	flush()
 	return out.err
+}
+
+// markdownWords takes the meaning from the few characters of the claims' own
+// words, and of a device's name, that Markdown gives one.
+func markdownWords(s string) string {
+	return strings.NewReplacer("|", "\\|", "~", "\\~", "*", "\\*", "$", "\\$", "_", "\\_", "<", "&lt;", "[", "\\[").Replace(Clean(s))
 }
 
 // claimNotes is a row's words, as one item of a list.
@@ -201,16 +207,16 @@ func claimNotes(out *sink, r *claims.Row, explain bool) {
 			parts = append(parts, p.label+strings.TrimSuffix(p.s, ".")+".")
 		}
 	}
-	parts = append(parts, "= "+r.Worked)
-	out.printf("- **%s** %s\n", r.ID, EscapeMarkdown(strings.Join(parts, " ")))
+	parts = append(parts, claims.FormatSpan(r.Computed, r.Unit)+" = "+r.Worked+".")
+	out.printf("- **%s** %s\n", r.ID, markdownWords(strings.Join(parts, " ")))
 	if !explain {
 		return
 	}
 	for _, a := range r.Assumptions {
-		out.printf("  - `%s` = %s\n", a.Name, EscapeMarkdown(assumption(&a)))
+		out.printf("  - `%s` = %s\n", a.Name, markdownWords(assumption(&a)))
 	}
 	if s := elasticities(r); s != "" {
-		out.printf("  - elasticities: %s\n", EscapeMarkdown(s))
+		out.printf("  - elasticities: %s\n", markdownWords(s))
 	}
 	if r.Workload != "" {
 		out.printf("  - measured by `%s`\n", r.Workload)

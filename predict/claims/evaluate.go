@@ -196,7 +196,9 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 	if v.err != nil {
 		return r, v.err
 	}
-	r.Sensitivity = v.elasticities(c.compute)
+	if !c.drawn {
+		r.Sensitivity = v.elasticities(c.compute)
+	}
 	missing, stated := false, false
 	for _, n := range v.read {
 		i := known[n]
@@ -237,6 +239,9 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 	if r.Verdict == Contradicted || r.Verdict == Close {
 		r.ContradictedBy = v.fill(c.by, r.Computed, c.unit)
 		r.Correction = v.fill(c.correction, r.Computed, c.unit)
+		if c.fix != nil {
+			r.Correction = strings.TrimSpace(c.fix(v) + r.Correction)
+		}
 	}
 	if c.workload != nil {
 		r.Workload = c.workload.Key()

@@ -21,7 +21,11 @@ func (v *values) fill(text string, computed Span, unit string) string {
 		if !ok {
 			return name
 		}
-		return FormatSpan(i.Span, i.Unit)
+		s := FormatSpan(i.Span, i.Unit)
+		if i.ranged() {
+			return "[" + s + "]"
+		}
+		return s
 	})
 }
 
@@ -61,7 +65,10 @@ func Format(x float64, unit string) string {
 		}
 	}
 	if unit == "FLOP" && math.Abs(x) >= 1e18 {
-		return strconv.FormatFloat(x, 'e', 2, 64) + " FLOP"
+		return digits(x) + " FLOP"
+	}
+	if a := math.Abs(x); a < 1e5 && (unit == "tokens" || unit == "sequences" || strings.HasPrefix(unit, "FLOP/")) && unit != "FLOP/s" {
+		return strings.TrimSpace(digits(x) + " " + unit)
 	}
 	i, prefixes := 0, prefixes
 	if strings.HasPrefix(unit, "params") || strings.HasPrefix(unit, "tokens") {
@@ -106,10 +113,13 @@ func digits(x float64) string {
 	switch {
 	case a == 0:
 		return "0"
+	case math.IsInf(x, 0) || math.IsNaN(x):
+		return strconv.FormatFloat(x, 'g', -1, 64)
 	case a < 1e5 && x == math.Trunc(x):
 		return strconv.FormatFloat(x, 'f', 0, 64)
 	case a < 1e-4 || a >= 1e5:
-		return strconv.FormatFloat(x, 'e', 2, 64)
+		s := strconv.FormatFloat(x, 'e', 2, 64)
+		return strings.NewReplacer("e+", "e", "e-0", "e-").Replace(s)
 	}
 	places := 2 - int(math.Floor(math.Log10(a)))
 	s := strconv.FormatFloat(x, 'f', max(places, 0), 64)

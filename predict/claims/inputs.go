@@ -188,13 +188,17 @@ func measuredPeaks(d *datasets.Device) map[string]rate {
 		if c.Seconds <= 0 || c.Workload == nil {
 			continue
 		}
+		// The workers of a CPU are one device, those of a GPU run are several.
+		if d.Kind == "gpu" && c.Workload.Suite() != datasets.SuiteAllReduce && c.Workload.Workers() > 1 {
+			continue
+		}
 		switch w := c.Workload.(type) {
 		case datasets.GEMM:
 			name := string(w.Type)
 			if w.Type == datasets.BF16 || w.Type == datasets.FP32 && d.Kind == "cpu" {
 				name = "fp16"
 			}
-			if w.Kernel == "matmul" && slices.Contains([]string{"fp16", "fp8", "int8"}, name) {
+			if slices.Contains([]string{"fp16", "fp8", "int8"}, name) {
 				better(name, w.FLOPs()/c.Seconds, c.Key)
 			}
 		case datasets.Stream:
@@ -205,7 +209,7 @@ func measuredPeaks(d *datasets.Device) map[string]rate {
 			}
 		case datasets.Collective:
 			if w.Kind == "all_reduce" && w.Nodes <= 1 && w.Ranks > 1 {
-				better("link_bandwidth", w.WireBytes()/float64(w.Ranks)/c.Seconds, c.Key)
+				better("link_bandwidth", w.WireBytes()/c.Seconds, c.Key)
 			}
 		}
 	}

@@ -47,7 +47,10 @@ func s11() []claim {
 		{id: "S11.3", text: "Three times the cost of 175 B Davinci", published: []float64{3}, unit: "1", binds: "utilisation",
 			formula: "({top_k} × {expert_params} + {shared_params}) / {gpt3_params} × {utilisation_gap}",
 			compute: func(v *values) float64 { return active(v) / v.in("gpt3_params") * v.in("utilisation_gap") },
-			answer:  "1.58 times by arithmetic; three times at 1.9 times lower utilisation."},
+			say: func(v *values) string {
+				times := active(v) / v.in("gpt3_params")
+				return fmt.Sprintf("%s times by arithmetic; three times at a utilisation %s times lower.", Format(times, "1"), Format(v.in("davinci_times")/times, "1"))
+			}},
 		{id: "S11.4a", text: "With 1.6 times the feed-forward parameters: used parameters, all of them", published: []float64{1.6}, unit: "1",
 			formula: "({top_k} × {expert_params} + {shared_params}) / {gpt3_params}",
 			compute: func(v *values) float64 { return active(v) / v.in("gpt3_params") }},
@@ -56,10 +59,12 @@ func s11() []claim {
 			compute: func(v *values) float64 {
 				return v.in("top_k") * v.in("expert_params") / (v.in("gpt3_layers") * v.in("ff_weights") * v.in("gpt3_hidden") * v.in("gpt3_hidden"))
 			},
-			by: "S1.2 and GPT-3's shape: {=}, as its feed-forward has 116 B", correction: "say all used parameters: 1.58 (S11.4a)"},
+			by: "S1.2 and GPT-3's shape: {=}", correction: "say all used parameters (S11.4a)"},
 		{id: "S11.5", text: "With poor utilisation, more than double: what S11.3 and S11.4 leave to utilisation", published: []float64{2}, relation: AtLeast, unit: "1",
 			formula: "{davinci_times} / (({top_k} × {expert_params} + {shared_params}) / {gpt3_params})",
 			compute: func(v *values) float64 { return v.in("davinci_times") / (active(v) / v.in("gpt3_params")) },
-			by:      "S11.3 and S11.4: 3 / 1.58 is {=}", correction: "\"nearly double\", or 3.2 times the cost"},
+			by:      "S11.3 and S11.4, whose quotient is {=}", fix: func(v *values) string {
+				return fmt.Sprintf("\"nearly double\", or %s times the cost in S11.3", Format(2*active(v)/v.in("gpt3_params"), "1"))
+			}},
 	}
 }

@@ -1,6 +1,26 @@
 package claims
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// s12All is section 12 in the order of its lines.
+func s12All() []claim {
+	all := append(s12(), s12Serving()...)
+	slices.SortStableFunc(all, func(a, b claim) int { return cmp.Or(cmp.Compare(line(a.id), line(b.id)), cmp.Compare(a.id, b.id)) })
+	return all
+}
+
+// line is the number of a claim within its section: 10 of S12.10.
+func line(id string) int {
+	_, n, _ := strings.Cut(id, ".")
+	i, _ := strconv.Atoi(strings.TrimRight(n, "abcdefgh"))
+	return i
+}
 
 func s12() []claim {
 	fit := func(context string) func(*values) float64 {

@@ -48,7 +48,9 @@ func s2() []claim {
 		{id: "S2.3a", text: "Chinchilla-optimal training would need twice the tokens: by all parameters", published: []float64{2}, unit: "1",
 			formula: "{optimal_ratio} × ({experts} × {expert_params} + {shared_params}) / {tokens}",
 			compute: func(v *values) float64 { return v.in("optimal_ratio") * total(v) / v.in("tokens") },
-			by:      "Chinchilla's ratio: all parameters would need {=} times the tokens", correction: "1.3 T parameters would need just twice 13 T tokens, and nothing in the model has that many"},
+			by:      "Chinchilla's ratio: all parameters would need {=} times the tokens", fix: func(v *values) string {
+				return fmt.Sprintf("twice is right for %s, and nothing in the model has that many", Format(2*v.in("tokens")/v.in("optimal_ratio"), "params"))
+			}},
 		{id: "S2.3b", text: "Chinchilla-optimal training would need twice the tokens: by used parameters", published: []float64{2}, unit: "1",
 			formula: "{optimal_ratio} × ({top_k} × {expert_params} + {shared_params}) / {tokens}",
 			compute: func(v *values) float64 { return v.in("optimal_ratio") * active(v) / v.in("tokens") },

@@ -63,25 +63,35 @@ func s5() []claim {
 			}},
 		{id: "S5.3a", text: "The limit with 8-way tensor parallelism is ~300 B feed-forward parameters: H100, FP16, 33.33 tokens/s", published: []float64{300e9}, unit: "params", binds: "capacity",
 			formula: fillDense(denseFormula, "h100-sxm", "user_rate", "bytes_fp16"), compute: dense("h100-sxm", "bytes_fp16", "user_rate"),
-			by:         "capacity: 8 × 80 GB hold {=}, with nothing left for attention or a KV cache",
-			correction: "subtract what attention and the KV cache take: an eighth of the memory makes it 300 B"},
+			by: "capacity: 8 × 80 GB hold {=}, with nothing left for attention or a KV cache",
+			fix: func(v *values) string {
+				p, _ := largestDense(v, "h100-sxm", "bytes_fp16", "user_rate")
+				return fmt.Sprintf("%s of the memory go to attention and the KV cache", Format(1-v.in("ff_limit")/p, "%"))
+			}},
 		{id: "S5.3b", text: "Likewise in FP8", published: []float64{300e9}, unit: "params", binds: "capacity",
 			formula: fillDense(denseFormula, "h100-sxm", "user_rate", "bytes_fp8"), compute: dense("h100-sxm", "bytes_fp8", "user_rate"),
 			by: "capacity and bandwidth: at one byte a parameter they allow {=}", correction: "say that the limit is for 16-bit weights"},
 		{id: "S5.3c", text: "Likewise on 8 × A100 80 GB in FP16", published: []float64{300e9}, unit: "params", binds: "bandwidth",
 			formula: fillDense(denseFormula, "a100-sxm-80", "user_rate", "bytes_fp16"), compute: dense("a100-sxm-80", "bytes_fp16", "user_rate"),
-			by: "bandwidth allows {=}", correction: "27 tokens/s instead of 33.33"},
+			by: "bandwidth allows {=}", fix: func(v *values) string {
+				return fmt.Sprintf("%s instead of %s", Format(v.in("node_gpus")*v.dev("a100-sxm-80", "memory_bandwidth")/(v.in("ff_limit")*v.in("bytes_fp16")), "tokens/s"), Format(v.in("user_rate"), "tokens/s"))
+			}},
 		{id: "S5.4a", text: "~30 tokens/s is what a human reader needs", published: []float64{30}, unit: "tokens/s",
 			formula: "{words_minute} / {words_token} / {minute_s}",
 			compute: func(v *values) float64 { return v.in("words_minute") / v.in("words_token") / v.in("minute_s") },
-			by:      "measured reading: 238 words a minute are {=}", correction: "5 tokens/s is what reading needs; 30 is for skimming and for code"},
+			by:      "measured reading: {words_minute} words a minute are {=}", correction: "{=}; more is for skimming and for code"},
 		{id: "S5.4b", text: "Dense models that reach 30 tokens/s on 8 × A100 80 GB in FP16: the largest", published: []float64{300e9}, unit: "params", binds: "bandwidth",
 			formula: fillDense(denseFormula, "a100-sxm-80", "reader_rate", "bytes_fp16"), compute: dense("a100-sxm-80", "bytes_fp16", "reader_rate"),
-			by: "bandwidth: {=}", correction: "27 tokens/s instead of 30",
+			by: "bandwidth: {=}", fix: func(v *values) string {
+				return fmt.Sprintf("%s instead of %s", Format(v.in("node_gpus")*v.dev("a100-sxm-80", "memory_bandwidth")/(v.in("ff_limit")*v.in("bytes_fp16")), "tokens/s"), Format(v.in("reader_rate"), "tokens/s"))
+			},
 			answer: "Llama 2 70B, Chinchilla 70B and GPT-3 175B do; Llama 3 405B and PaLM 540B don't."},
 		{id: "S5.4c", text: "Dense models that reach 30 tokens/s on 8 × H100 in FP16: the largest", published: []float64{300e9}, unit: "params", binds: "capacity",
 			formula: fillDense(denseFormula, "h100-sxm", "reader_rate", "bytes_fp16"), compute: dense("h100-sxm", "bytes_fp16", "reader_rate"),
-			by: "capacity: {=}", correction: "leave an eighth of the memory to attention and the KV cache",
+			by: "capacity: {=}", fix: func(v *values) string {
+				p, _ := largestDense(v, "h100-sxm", "bytes_fp16", "reader_rate")
+				return fmt.Sprintf("%s of the memory go to attention and the KV cache", Format(1-v.in("ff_limit")/p, "%"))
+			},
 			say: func(v *values) string {
 				p, binds := largestDense(v, "h100-sxm", "bytes_fp8", "reader_rate")
 				return fmt.Sprintf("The same models as on A100; in FP8 up to %s, by %s: Llama 3 405B and PaLM 540B too.", Format(p, "params"), binds)

@@ -65,7 +65,9 @@ func s6() []claim {
 		{id: "S6.4c", text: "Batch 256 gives 512 FLOP a byte: in the experts of GPT-4", published: []float64{512}, unit: "FLOP/byte",
 			formula: "{flop_per_weight} × {batch_256} × {top_k} / {experts} / {bytes_fp8}",
 			compute: func(v *values) float64 { return intensity("batch_256")(v) * v.in("top_k") / v.in("experts") },
-			by:      "S1.2 and S9.1: an expert sees an eighth of the batch", correction: "a batch of 2,048 gives an expert 512 FLOP a byte"},
+			by:      "S1.2 and S9.1: an expert sees an eighth of the batch", fix: func(v *values) string {
+				return fmt.Sprintf("a batch of %s gives an expert as much", Format(v.in("batch_256")*v.in("experts")/v.in("top_k"), "tokens"))
+			}},
 		{id: "S6.5a", text: "The batch that reaches the balance in FP8, against S6.2's figures", printed: printed, unit: "tokens",
 			formula: formula("fp8", "bytes_fp8"), compute: func(v *values) float64 { return balanceBatch(v, "fp8", "bytes_fp8") },
 			by: "the datasheet's 3.35 TB/s: {=}", correction: "3.35 TB/s for 3", workload: product(datasets.FP8, 295)},
