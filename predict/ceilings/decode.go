@@ -54,6 +54,18 @@ func phased(phases []phase, barriers float64, extra ...datasets.Term) datasets.P
 	return joined("sum of max(compute, memory) over phases", total, append(terms, extra...)...)
 }
 
+// tileRows is how many rows of activations the host's kernels multiply with a
+// panel of weights at once (ROWS of AVX-512 and AVX2 in microbench/host/vector.inc).
+const tileRows = 6
+
+// weighted is a product of rows with weights that are read from memory once.
+// They stream in under the arithmetic of the first tile of rows; the other
+// tiles find them in the private caches, and their arithmetic comes on top.
+func weighted(p part, rows, compute, memory float64) (stream, rest phase) {
+	first := min(1, tileRows/max(rows, 1))
+	return phase{p, compute * first, memory}, phase{p, compute * (1 - first), 0}
+}
+
 // roofs are the rates that a phase is held to, for a number of workers.
 type roofs struct {
 	flopPerS float64
@@ -116,16 +128,21 @@ func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
 		return missing("%s", why)
 	}
 	tokens := float64(w.Batch)
-	product := func(name part, g datasets.GEMM) phase {
-		return phase{name, g.FLOPs() / r.flopPerS, float64(g.N*g.K) * w.Type.Size() * r.coldPerByte}
+	var phases []phase
+	product := func(name part, g datasets.GEMM) {
+		stream, rest := weighted(name, tokens, g.FLOPs()/r.flopPerS, float64(g.N*g.K)*w.Type.Size()*r.coldPerByte)
+		phases = append(phases, stream, rest)
 	}
 	g := w.Projections()
 	rows := tokens * float64(w.Hidden) * 4
 	norm := phase{norms, 0, 2 * rows * r.nearPerByte}
-	phases := []phase{norm, product(projection, g[0]), attend(w.Attention(), r), product(projection, g[1]), norm}
+	product(projection, g[0])
+	phases = append(phases, attend(w.Attention(), r), norm, norm)
+	product(projection, g[1])
 	barriers := 7
 	if w.Experts == 1 {
-		phases = append(phases, product(feedForward, g[2]), product(feedForward, g[3]))
+		product(feedForward, g[2])
+		product(feedForward, g[3])
 	} else {
 		// The router of a random model spreads tokens evenly: the expected
 		// number of experts awake is E·(1 − (1 − k/E)^tokens).
@@ -134,8 +151,8 @@ func (m *Model) decode(w datasets.DecodeLayer) datasets.Prediction {
 		load := tokens * k / awake
 		for _, p := range g[2:] {
 			p.M = 1
-			one := product(experts, p)
-			phases = append(phases, phase{experts, awake * load * one.compute, awake * one.memory})
+			stream, rest := weighted(experts, load, awake*load*p.FLOPs()/r.flopPerS, awake*float64(p.N*p.K)*w.Type.Size()*r.coldPerByte)
+			phases = append(phases, stream, rest)
 		}
 		phases = append(phases, m.router(tokens, w.Hidden, w.Experts, w.Type, r))
 		barriers = 11

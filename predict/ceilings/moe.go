@@ -24,11 +24,16 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 	}
 	tokens := float64(w.Tokens)
 	flopPerRow := 2 * float64(w.Matrices()) * float64(w.Hidden) * float64(w.Intermediate)
-	expert := func(load int64, r roofs) phase {
+	// expert is the arithmetic that shows and the traffic that shows.
+	expert := func(load int64) (compute, memory float64) {
 		if load == 0 {
-			return phase{part: experts}
+			return 0, 0
 		}
-		return phase{experts, float64(load) * flopPerRow / r.flopPerS, expertBytes * r.coldPerByte}
+		stream, rest := weighted(experts, float64(load), float64(load)*flopPerRow/r.flopPerS, expertBytes*r.coldPerByte)
+		if stream.compute > stream.memory {
+			return stream.compute + rest.compute, 0
+		}
+		return rest.compute, stream.memory
 	}
 
 	// A token's row goes out to each of its experts and comes back from it.
@@ -39,14 +44,10 @@ func (m *Model) moe(w datasets.MoELayer) datasets.Prediction {
 
 	perRank := make([]phase, max(w.EP, 1))
 	for i, load := range loads {
-		p := expert(load, r)
+		compute, memory := expert(load)
 		rank := &perRank[i*len(perRank)/len(loads)]
-		// A worker is as fast alone as its part of the whole team.
-		if p.compute > p.memory {
-			rank.compute += p.compute
-		} else {
-			rank.memory += p.memory
-		}
+		rank.compute += compute
+		rank.memory += memory
 	}
 	var mean, most float64
 	var sum phase
