@@ -220,6 +220,16 @@ func TestAllReduceDirect(t *testing.T) {
 	}
 }
 
+func TestWeighted(t *testing.T) {
+	// Twelve rows, 12 µs of arithmetic and 8 µs of weights: the first six rows'
+	// 6 µs hide under the 8, the other 6 µs come on top.
+	stream, rest := weighted(projection, 12, 12e-6, 8e-6)
+	near(t, "two tiles", phased([]phase{stream, rest}, 0), 14e-6)
+	// Four rows are one tile: all hides.
+	stream, rest = weighted(projection, 4, 4e-6, 8e-6)
+	near(t, "one tile", phased([]phase{stream, rest}, 0), 8e-6)
+}
+
 func TestMoE(t *testing.T) {
 	m := New(withCeilings())
 	w := datasets.MoELayer{Kernel: "layer", Type: datasets.FP32, Tokens: 1024, Hidden: 512, Intermediate: 512, Experts: 8, TopK: 2, Gated: true,
