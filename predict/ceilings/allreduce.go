@@ -26,7 +26,7 @@ func (m *Model) collective(w datasets.Collective) datasets.Prediction {
 	if w.SizeBytes > small {
 		t, ok := m.buffers(w)
 		if !ok {
-			return missing("no read and write cases of %d workers", w.Ranks)
+			return missing("no read and write cases of %d workers: run suite hbm too", w.Ranks)
 		}
 		total += t
 		terms = append(terms, datasets.Term{Name: "memory", Seconds: t})

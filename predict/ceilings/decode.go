@@ -88,7 +88,7 @@ func (m *Model) roofs(t datasets.DType, ranks int, cache datasets.Cache, operand
 	}
 	read, ok := m.read[ranks]
 	if peak == 0 || !ok {
-		return roofs{}, missing("no measured fp32 peak or read bandwidth of %d workers", ranks).NotPredicted
+		return roofs{}, missing("no measured fp32 peak or read bandwidth of %d workers: run suites hbm and gemm too", ranks).NotPredicted
 	}
 	workingSet := operandBytes
 	if cache == datasets.Cold {

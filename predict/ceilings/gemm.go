@@ -38,7 +38,7 @@ func (m *Model) gemm(w datasets.GEMM) datasets.Prediction {
 	read, okR := m.read[w.Ranks]
 	write, okW := m.write[w.Ranks]
 	if !okR || !okW {
-		return missing("no read and write cases of %d workers", w.Ranks)
+		return missing("no read and write cases of %d workers: run suite hbm too", w.Ranks)
 	}
 	in, okI := pass(inputs, shares, read)
 	out, okO := pass(output, shares, write)
