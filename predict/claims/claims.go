@@ -11,6 +11,7 @@ package claims
 
 import (
 	"encoding/json"
+	"math"
 
 	"bench/datasets"
 )
@@ -37,6 +38,9 @@ type Span struct{ Low, High float64 }
 
 // MarshalJSON writes a number where both ends agree.
 func (s Span) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(s.Low) {
+		return []byte("null"), nil // only where inputs that were set leave no answer
+	}
 	if s.Low == s.High {
 		return json.Marshal(s.Low)
 	}

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -174,6 +175,20 @@ func matches(row, id string) bool {
 	return rest == "" || rest[0] == '.' || strings.Contains(id, ".") && (rest[0] < '0' || rest[0] > '9')
 }
 
+// noAnswer is the row where the inputs that the user set have none. Without
+// such inputs it is a fault of the claim's formula.
+func (c *claim) noAnswer(v *values) (Row, error) {
+	why := cmp.Or(v.err, errors.New("the formula has no finite value"))
+	for _, i := range v.known {
+		if i.Set || i.origin == datasets.Measured || i.foreign {
+			return Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Computed: Span{math.NaN(), math.NaN()}, Verdict: Needs,
+				Formula: braces.ReplaceAllString(c.formula, "$1"), Worked: v.fill(c.formula, Span{}, c.unit), Assumptions: []Assumption{},
+				Answer: "No answer with these inputs: " + why.Error() + "."}, nil
+		}
+	}
+	return Row{}, why
+}
+
 func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, error) {
 	v := &values{known: known}
 	r := Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Binds: c.binds}
@@ -190,14 +205,12 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 		known = v.known
 		r.Computed = v.span(c.compute)
 	}
-	if v.err == nil && (math.IsNaN(r.Computed.Low) || math.IsInf(r.Computed.High, 0)) {
-		v.err = fmt.Errorf("the inputs that were set leave no answer")
-	}
-	if v.err != nil {
-		return r, v.err
+	if s := r.Computed; v.err != nil || math.IsNaN(s.Low+s.High) || math.IsInf(s.Low, 0) || math.IsInf(s.High, 0) {
+		return c.noAnswer(v)
 	}
 	if !c.drawn {
 		r.Sensitivity = v.elasticities(c.compute)
+		v.err = nil // a shape next to the row's own may not exist
 	}
 	missing, stated := false, false
 	for _, n := range v.read {
@@ -251,5 +264,8 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 		r.Verdict = Needs
 		r.Answer = strings.TrimSpace(r.Answer + " Recomputed for " + dev.ID + ", which is not the claim's device.")
 	}
-	return r, v.err
+	if v.err != nil {
+		return c.noAnswer(v)
+	}
+	return r, nil
 }

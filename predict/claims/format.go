@@ -91,6 +91,9 @@ func Format(x float64, unit string) string {
 
 // FormatSpan writes a number, or a range with an en rule.
 func FormatSpan(s Span, unit string) string {
+	if math.IsNaN(s.Low) {
+		return "nothing"
+	}
 	a := Format(s.Low, unit)
 	if s.Low == s.High {
 		return a

@@ -122,6 +122,7 @@ var literature = map[string]Input{
 	"cost_unit":          missing(0.01, 1, "USD", "S11 prints cents; only dollars are possible (S11.1a, b)"),
 	"batch_256":          one(256, "tokens", "S6.4"),
 	"batch_512":          one(512, "tokens", "S6.4"),
+	"ff_width":           one(4, "1", "a feed-forward four times as wide as the model: S1's 8·h² a layer"),
 	"ff_limit":           one(300e9, "params", "S5.3"),
 	"a100_cost_printed":  one(63e6, "USD", "S4.2"),
 	"davinci_times":      one(3, "1", "S11.3"),

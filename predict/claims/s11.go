@@ -1,11 +1,28 @@
 package claims
 
-import "fmt"
+import (
+	"fmt"
+
+	"bench/datasets"
+)
 
 // impliedRate is the tokens a second that a cluster must give for a cost.
 func impliedRate(v *values, price, cost string, unit float64) float64 {
 	second := v.in("tp") * v.in("serve_pp") * v.in(price) / v.in("hour_s")
 	return second / (v.in(cost) * unit / v.in("thousand"))
+}
+
+// servedWords says what the step of S11.1c and S11.2c is like where the KV head
+// is on one rank.
+func servedWords(id string, t datasets.DType) func(*values) string {
+	return func(v *values) string {
+		step := servedStep(v, id, t)
+		if step == nil {
+			return ""
+		}
+		return fmt.Sprintf("With the batch split over the ranks a step takes %s at %s tokens/s in all, in %d micro-batches of %d; %s binds.",
+			Format(step.Seconds, "s"), Format(step.TokensPerSecond, "1"), step.MicroBatches, step.MicroBatch, step.Binds)
+	}
 }
 
 func s11() []claim {
@@ -35,6 +52,11 @@ func s11() []claim {
 			formula: formula("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", ""),
 			compute: used("a100-sxm-40", "fp16", "a100_hour_usd", "cost_a100_1k", usd),
 			say:     tokens("a100_hour_usd", "cost_a100_1k", 1)},
+		{id: "S11.1c", text: "$0.0049 per 1k tokens on 128 A100 at 8k: what a decode step at the largest batch that fits costs, FP16", published: []float64{0.0049}, relation: AtMost, unit: "USD", drawn: true, binds: "capacity for the KV cache, then bandwidth",
+			formula: "128 × {a100_hour_usd} / {hour_s} / tokens/s of a decode step (predict/llm, catalogue model gpt-4-mqa: TP {tp}, PP {serve_pp}, context {context}, KV head on {kv_copies} ranks)",
+			compute: func(v *values) float64 { return servedCost(v, "a100-sxm-40", "a100_hour_usd", datasets.FP16) },
+			by:      "the step model: {=} at least", correction: "{=}",
+			say: servedWords("a100-sxm-40", datasets.FP16)},
 		{id: "S11.2a", text: "128 H100: 0.0021 cents per 1k tokens, read as cents: share of the FP8 peak", published: []float64{1}, relation: AtMost, unit: "%", binds: peakBinds,
 			formula: formula("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", " × {cent}"),
 			compute: used("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", cents),
@@ -44,6 +66,11 @@ func s11() []claim {
 			formula: formula("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", ""),
 			compute: used("h100-sxm", "fp8", "h100_hour_usd", "cost_h100_1k", usd),
 			say:     tokens("h100_hour_usd", "cost_h100_1k", 1)},
+		{id: "S11.2c", text: "$0.0021 per 1k tokens on 128 H100 at 8k: what a decode step at the largest batch that fits costs, FP8", published: []float64{0.0021}, relation: AtMost, unit: "USD", drawn: true, binds: "capacity for the KV cache, then bandwidth",
+			formula: "128 × {h100_hour_usd} / {hour_s} / tokens/s of a decode step (predict/llm, catalogue model gpt-4-mqa: TP {tp}, PP {serve_pp}, context {context}, KV head on {kv_copies} ranks)",
+			compute: func(v *values) float64 { return servedCost(v, "h100-sxm", "h100_hour_usd", datasets.FP8) },
+			by:      "the step model: {=} at least", correction: "{=}",
+			say: servedWords("h100-sxm", datasets.FP8)},
 		{id: "S11.3", text: "Three times the cost of 175 B Davinci", published: []float64{3}, unit: "1", binds: "utilisation",
 			formula: "({top_k} × {expert_params} + {shared_params}) / {gpt3_params} × {utilisation_gap}",
 			compute: func(v *values) float64 { return active(v) / v.in("gpt3_params") * v.in("utilisation_gap") },

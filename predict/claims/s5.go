@@ -85,7 +85,10 @@ func s5() []claim {
 			by: "bandwidth: {=}", fix: func(v *values) string {
 				return fmt.Sprintf("%s instead of %s", Format(v.in("node_gpus")*v.dev("a100-sxm-80", "memory_bandwidth")/(v.in("ff_limit")*v.in("bytes_fp16")), "tokens/s"), Format(v.in("reader_rate"), "tokens/s"))
 			},
-			answer: "Llama 2 70B, Chinchilla 70B and GPT-3 175B do; Llama 3 405B and PaLM 540B don't."},
+			say: func(v *values) string {
+				p, _ := largestDense(v, "a100-sxm-80", "bytes_fp16", "reader_rate")
+				return denseModels(p)
+			}},
 		{id: "S5.4c", text: "Dense models that reach 30 tokens/s on 8 × H100 in FP16: the largest", published: []float64{300e9}, unit: "params", binds: "capacity",
 			formula: fillDense(denseFormula, "h100-sxm", "reader_rate", "bytes_fp16"), compute: dense("h100-sxm", "bytes_fp16", "reader_rate"),
 			by: "capacity: {=}", fix: func(v *values) string {
@@ -94,7 +97,8 @@ func s5() []claim {
 			},
 			say: func(v *values) string {
 				p, binds := largestDense(v, "h100-sxm", "bytes_fp8", "reader_rate")
-				return fmt.Sprintf("The same models as on A100; in FP8 up to %s, by %s: Llama 3 405B and PaLM 540B too.", Format(p, "params"), binds)
+				wide, _ := largestDense(v, "h100-sxm", "bytes_fp16", "reader_rate")
+				return fmt.Sprintf("%s In FP8 up to %s, by %s: %s", denseModels(wide), Format(p, "params"), binds, denseModels(p))
 			}},
 		{id: "S5.5", text: "GPT-4 sells at $0.06 per 1k tokens: margin over S11's cost on A100", unit: "%",
 			formula: "1 − {cost_a100_1k} × {cost_unit} / {price_1k}",
