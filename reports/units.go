@@ -53,7 +53,7 @@ func FLOPsPerSecond(v float64) string {
 
 // FLOPs writes an amount of arithmetic.
 func FLOPs(v float64) string {
-	return scaled(v, 1000, "FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP")
+	return scaled(v, 1000, "FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP", "ZFLOP", "YFLOP")
 }
 
 // Bytes writes a size in binary units, without a fraction where it is whole.

@@ -33,7 +33,8 @@ func predictCommand() *cobra.Command {
 tier's time with its terms, and which term binds. No hardware is needed.`,
 		Example: `  bench predict gemm --device h100-sxm --m 8192 --n 8192 --k 8192 --dtype bf16
   bench predict decode --device a100-sxm --model llama-3-8b --batch 16 --context 4096
-  bench predict allreduce --device h100-sxm --size 256MiB --ranks 8`,
+  bench predict allreduce --device h100-sxm --size 256MiB --ranks 8
+  bench predict serve --model gpt-4 --device a100-sxm-40 --gpus 128 --tp 8 --pp 16 --batch 64 --context 8192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var names []string
@@ -46,7 +47,8 @@ tier's time with its terms, and which term binds. No hardware is needed.`,
 			return unknown("suite", args[0], names)
 		},
 	}
-	c.AddCommand(predictHBM(), predictGEMM(), predictAllReduce(), predictDecode(), predictPrefill(), predictMoE())
+	c.AddCommand(predictHBM(), predictGEMM(), predictAllReduce(), orWhole(predictDecode(), "decode"), orWhole(predictPrefill(), "prefill"), predictMoE(),
+		predictTrain(), predictServe(), predictMemory())
 	return c
 }
 

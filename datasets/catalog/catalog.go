@@ -182,20 +182,8 @@ func Load(path string) (datasets.Device, error) {
 // Read reads one device in JSON, as Load does.
 func Read(r io.Reader) (datasets.Device, error) {
 	var d datasets.Device
-	limited := &io.LimitedReader{R: r, N: maxDeviceFile}
-	dec := json.NewDecoder(limited)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&d); err != nil {
-		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-			return d, fmt.Errorf("%s is a JSON %s, and must be %s", cmp.Or(wrong.Field, "the file"), wrong.Value, jsonKind(wrong.Type.Kind()))
-		}
-		if errors.Is(err, io.EOF) {
-			return d, errors.New("empty: a JSON object describing a device is needed")
-		}
-		return d, fmt.Errorf("no device in JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return d, errors.New("something follows the device's JSON object")
+	if err := decode(r, "device", &d); err != nil {
+		return d, err
 	}
 	if err := d.Validate(); err != nil {
 		return d, err
@@ -207,6 +195,25 @@ func Read(r io.Reader) (datasets.Device, error) {
 		return d, fmt.Errorf("id %q is a catalogue entry's: give the device a name of its own", d.ID)
 	}
 	return d, nil
+}
+
+// decode reads one JSON object strictly; what says which thing it describes.
+func decode(r io.Reader, what string, into any) error {
+	dec := json.NewDecoder(&io.LimitedReader{R: r, N: maxDeviceFile})
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+			return fmt.Errorf("%s is a JSON %s, and must be %s", cmp.Or(wrong.Field, "the file"), wrong.Value, jsonKind(wrong.Type.Kind()))
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("empty: a JSON object describing a %s is needed", what)
+		}
+		return fmt.Errorf("no %s in JSON: %s", what, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("something follows the %s's JSON object", what)
+	}
+	return nil
 }
 
 // jsonKind names what JSON must hold for a Go kind.
