@@ -216,7 +216,7 @@ func (w *whole) trainingStep(fl *pflag.FlagSet) (llm.Training, error) {
 	return t, nil
 }
 
-// writeWhole writes v in JSON, or calls text.
+// write writes v in JSON, or calls text.
 func (w *whole) write(cmd *cobra.Command, what string, v any, text func() error) error {
 	if w.format == "text" {
 		return text()
@@ -237,9 +237,9 @@ func (w *whole) write(cmd *cobra.Command, what string, v any, text func() error)
 
 // runServing is a decode or prefill step of a whole model.
 func runServing(cmd *cobra.Command, what string) error {
-	w, err := readWhole(what, cmd.Flags())
+	w, err := readWhole(cmd.Name(), cmd.Flags())
 	if err == nil {
-		err = w.lay(what, cmd.Flags())
+		err = w.lay(cmd.Name(), cmd.Flags())
 	}
 	if err != nil {
 		return err
@@ -251,7 +251,7 @@ func runServing(cmd *cobra.Command, what string) error {
 		step, err = w.coster().PrefillStep(w.Model, w.Layout, s)
 	}
 	if err != nil {
-		return fmt.Errorf("predict %s: %w", what, err)
+		return fmt.Errorf("predict %s: %w", cmd.Name(), err)
 	}
 	return w.write(cmd, what, step, func() error { return reports.ServeStep(cmd.OutOrStdout(), w.WholeModel, what, s, step) })
 }
