@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/montanaflynn/stats"
 )
@@ -31,25 +32,38 @@ const (
 	// taken the caches from the sentinel, whose first runs win them back, and a
 	// burst of somebody else's work is seen in the CPU times anyway. What is
 	// left to see is a machine that has become slower or faster.
-	sentinelStarts = 5
-	sentinelRuns   = 8
+	sentinelStarts  = 5
+	sentinelRuns    = 8
+	sentinelWarmups = 5
 )
 
-// newSentinel reads the machine as it is at the start of a run.
-func newSentinel(run func() (float64, error)) (*sentinel, error) {
+// sentinelSeconds is how long the machine is looked at first: a fiftieth of the
+// run's time, where it is bounded, and at most a second.
+func sentinelSeconds(run time.Duration) float64 {
+	if run <= 0 {
+		return 1
+	}
+	return min(1, run.Seconds()/50)
+}
+
+// newSentinel reads the machine as it is at the start of a run. The fastest
+// reading of so many seconds is what later ones are held against, so that a
+// disturbance while the run began does not make everything after it look odd.
+func newSentinel(run func() (float64, error), seconds float64) (*sentinel, error) {
 	s := &sentinel{run: run, last: 1}
 	var starts []float64
-	for i := range 2 * sentinelStarts {
+	for spent := 0.0; len(starts) < sentinelWarmups+sentinelStarts || spent < seconds; {
 		t, err := s.fastest()
 		if err != nil {
 			return nil, err
 		}
-		if i >= sentinelStarts {
-			starts = append(starts, t)
-		}
+		starts = append(starts, t)
+		spent += sentinelRuns * t
 	}
-	s.start, _ = stats.Median(starts)
-	spread := (slices.Max(starts) - slices.Min(starts)) / s.start
+	starts = starts[sentinelWarmups:]
+	s.start = slices.Min(starts)
+	typical, _ := stats.Median(starts)
+	spread := typical/s.start - 1
 	s.band = min(max(sentinelBand, 2*spread), maxSentinelBand)
 	return s, nil
 }
