@@ -144,6 +144,12 @@ func (a latentAttention) Bytes() float64 {
 	return float64(a.Batch) * float64(a.ContextTokens) * a.element * a.KVType.Size()
 }
 
+// Key says what is read and multiplied, not the heads that share it.
+func (a latentAttention) Key() string {
+	return fmt.Sprintf("%s/latent_attention %s kv=%s batch=%d query=%d context=%d multiply_adds=%g elements=%g", a.Suite(), a.Type, a.KVType,
+		a.Batch, a.QueryTokens, a.ContextTokens, a.pair, a.element)
+}
+
 // Op names it apart from the attention that is measured.
 func (a latentAttention) Op() string { return "latent_attention" }
 
