@@ -36,7 +36,9 @@ func term(p datasets.Prediction, name string) float64 {
 // 256 × 256 × 1024 is four tiles of 128 × 128, one wave: 2·128·128·1024/1e12 =
 // 33.554 µs. With one row more, 64 × 64 tiles are best: 5 × 4 = 20 of them are
 // five full waves of 2·64·64·1024/1e12 = 8.389 µs, 41.943 µs, of which
-// 2·257·256·1024/4e12 = 33.686 µs are useful and the rest is padding.
+// 2·257·256·1024/4e12 = 33.686 µs are useful and the rest is padding. A library
+// that charges three waves of 128 × 128 for each wave prefers 256 × 128: four of
+// them, one wave of 67.109 µs, of which 33.423 µs are padding. Splits are made too dear to matter.
 func TestGEMMTilesAndWavesByHand(t *testing.T) {
 	d := gpuOfTest("sm_80", 4)
 	d.MemoryBandwidth.Value = 1e16
@@ -44,14 +46,17 @@ func TestGEMMTilesAndWavesByHand(t *testing.T) {
 	for i, p := range gemmModel.Parameters {
 		v[i] = p.Value
 	}
-	v[gemmLaunch], v[gemmTensor], v[gemmSlice], v[gemmExposed] = 1e-6, 1, 1e-9, 0
+	v[gemmLaunch], v[gemmTensor], v[gemmSlice], v[gemmExposed], v[gemmSplit] = 1e-6, 1, 1e-9, 0, 1
 	for _, c := range []struct {
 		w                       datasets.GEMM
+		bias                    float64
 		seconds, useful, padded float64
 	}{
-		{matmul(256, 256, 1024), 34.554e-6, 33.554e-6, 0},
-		{matmul(257, 256, 1024), 42.943e-6, 33.686e-6, 8.257e-6},
+		{matmul(256, 256, 1024), 0, 34.554e-6, 33.554e-6, 0},
+		{matmul(257, 256, 1024), 0, 42.943e-6, 33.686e-6, 8.257e-6},
+		{matmul(257, 256, 1024), 3, 68.109e-6, 33.686e-6, 33.423e-6},
 	} {
+		v[gemmBias] = c.bias
 		p := gemmModel.Predict(&d, v, c.w)
 		if math.Abs(p.Seconds/c.seconds-1) > 1e-3 || math.Abs(term(p, "compute")/c.useful-1) > 1e-3 ||
 			math.Abs(term(p, "tile_padding")-c.padded) > 1e-9 || p.Binds != "compute" {
@@ -96,11 +101,26 @@ func TestGEMMIsNeverFasterThanItsRooflineWhateverTheParameters(t *testing.T) {
 	}
 }
 
+// The library's choice is not the fastest, so that for arbitrary parameters a
+// larger product may meet a better choice (real ones do: on the A100, 512 × 8192
+// takes 303 µs at k = 6144 and 284 µs at 7168). Near the fitted ones twice the
+// work never pays.
 func TestGEMMTwiceTheWorkIsNeverFaster(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
-	for range 3000 {
-		d := gpuOfTest([]string{"sm_80", "sm_90"}[r.IntN(2)], 100+r.IntN(40))
-		v := plausible(gemmModel, r)
+	ampere, hopper := gpuOfTest("sm_80", 108), gpuOfTest("sm_90", 132)
+	ampere.PeakFLOPs[datasets.BF16], ampere.MemoryBandwidth.Value = datasets.Figure{Value: 312e12}, 2.04e12
+	hopper.PeakFLOPs[datasets.BF16], hopper.MemoryBandwidth.Value = datasets.Figure{Value: 989e12}, 3.35e12
+	fitted := [][]float64{
+		{2.7e-6, 0.97, 0.76, 2.6, 2.5e-7, 1.9e-6, 1.5, 8, 0.62, 0.21, 8e-6, 0.16},
+		{2.7e-6, 1.05, 0.90, 6.5, 8.0e-8, 3.2e-6, 1.4, 5, 1.04, 0.45, 9e-6, 0.16},
+	}
+	for range 6000 {
+		i := r.IntN(2)
+		d := []datasets.Device{ampere, hopper}[i]
+		v := make([]float64, len(fitted[i]))
+		for j, x := range fitted[i] {
+			v[j] = x * (0.95 + 0.1*r.Float64())
+		}
 		g := matmul(1<<r.IntN(13), 32<<r.IntN(10), 32<<r.IntN(10))
 		if r.IntN(2) == 0 {
 			g.Cache = datasets.Hot
@@ -110,8 +130,17 @@ func TestGEMMTwiceTheWorkIsNeverFaster(t *testing.T) {
 		more[0].M, more[1].N, more[2].K = 2*g.M, 2*g.N, 2*g.K
 		for _, w := range more {
 			if after := gemmModel.Predict(&d, v, w).Seconds; after < before*(1-1e-9) {
-				t.Fatalf("%s: %g s; %s: %g s", g.Key(), before, w.Key(), after)
+				t.Errorf("%s: %g s; %s: %g s", g.Key(), before, w.Key(), after)
 			}
+		}
+	}
+}
+
+func TestGEMMIsNotFittedToOtherHarnesses(t *testing.T) {
+	for tool, want := range map[string]bool{"": true, "aiconfigurator": true, "vidur": false, "llmcompass": false} {
+		m := datasets.Measurement{Origin: datasets.ImportOrigin{Tool: tool}}
+		if gemmModel.FitsOn(&m) != want {
+			t.Errorf("a row of tool %q enters the fit: %v, want %v", tool, !want, want)
 		}
 	}
 }
