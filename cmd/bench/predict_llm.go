@@ -97,6 +97,9 @@ func readWhole(verb string, fl *pflag.FlagSet) (*whole, error) {
 	number := func(name string) int { n, _ := fl.GetInt(name); return n }
 	long := func(name string) int64 { n, _ := fl.GetInt64(name); return n }
 	w := &whole{gpus: number("gpus"), batch: long("batch"), context: long("context"), format: text("format")}
+	if query, err := fl.GetInt64("query"); err == nil && w.context == 0 {
+		w.context = query // a kernel's prefill calls a prompt's length so
+	}
 	w.Explain, _ = fl.GetBool("explain")
 	w.GPUHourUSD, _ = fl.GetFloat64("gpu-hour-usd")
 	device, l := text("device"), &w.Layout

@@ -68,6 +68,9 @@ func LighterFirst(layers int64, stages int, first int64) []int64 {
 	return out
 }
 
+// maxStages bounds a pipeline: no model has so many layers.
+const maxStages = 4096
+
 // For fills in what is left open and checks that the model can be laid out so;
 // the error names the field.
 func (l Layout) For(m datasets.Model, nodeSize int) (Layout, error) {
@@ -81,6 +84,9 @@ func (l Layout) For(m datasets.Model, nodeSize int) (Layout, error) {
 		if *f.value < 0 || *f.value > 1<<20 {
 			return l, fmt.Errorf("layout: %s is %d, and must be between 1 and 2^20", f.name, *f.value)
 		}
+	}
+	if l.PP > maxStages {
+		return l, fmt.Errorf("layout: pp is %d, and must not exceed %d", l.PP, maxStages)
 	}
 	if l.NodeSize == 0 {
 		l.NodeSize = max(nodeSize, 1)

@@ -208,17 +208,18 @@ func TestMemoryProperties(t *testing.T) {
 func TestBadLayouts(t *testing.T) {
 	m := model(t, "gpt-4")
 	for want, l := range map[string]llm.Layout{
-		"tp is -1":            {TP: -1},
-		"tp is 7":             {TP: 7},
-		"pp is 121":           {PP: 121},
-		"ep is 3":             {EP: 3},
-		"ep 4 · etp 1":        {EP: 4},
-		"stage is 4":          {Sharding: llm.Sharding{Stage: 4}},
-		"group is 3":          {DP: 8, Sharding: llm.Sharding{Stage: 3, Group: 3}},
-		"stage_layers has -1": {PP: 2, StageLayers: []int64{-1, 121}},
-		"stage_layers are 2":  {PP: 2, StageLayers: []int64{60, 61}},
-		"interleave is 7":     {PP: 2, Interleave: 7},
-		"node_size is -8":     {NodeSize: -8},
+		"tp is -1":                             {TP: -1},
+		"tp is 7":                              {TP: 7},
+		"pp is 121":                            {PP: 121},
+		"pp is 5000, and must not exceed 4096": {PP: 5000},
+		"ep is 3":                              {EP: 3},
+		"ep 4 · etp 1":                         {EP: 4},
+		"stage is 4":                           {Sharding: llm.Sharding{Stage: 4}},
+		"group is 3":                           {DP: 8, Sharding: llm.Sharding{Stage: 3, Group: 3}},
+		"stage_layers has -1":                  {PP: 2, StageLayers: []int64{-1, 121}},
+		"stage_layers are 2":                   {PP: 2, StageLayers: []int64{60, 61}},
+		"interleave is 7":                      {PP: 2, Interleave: 7},
+		"node_size is -8":                      {NodeSize: -8},
 	} {
 		if _, err := l.For(m, 8); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", l, err, want)
