@@ -44,10 +44,10 @@ func ClaimsText(w io.Writer, rows []claims.Row, explain bool) error {
 		r := &rows[i]
 		head := fmt.Sprintf("%-8s %-13s", r.ID, r.Verdict)
 		if e := claimError(r); e != "" {
-			head += " error " + e
+			head += " error " + e + " "
 		}
 		if r.Origin == datasets.Measured {
-			head += ", measured on " + Clean(r.Device)
+			head += " measured on " + Clean(r.Device)
 		}
 		out.printf("%s\n", strings.TrimRight(head, " "))
 		block("", r.Claim)

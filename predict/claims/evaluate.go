@@ -139,7 +139,7 @@ func Rows(ids []string, o Options) ([]Row, error) {
 			if !wanted {
 				continue
 			}
-			r, err := c.evaluate(known, o.Device)
+			r, err := c.evaluate(known, o)
 			if err != nil {
 				return nil, fmt.Errorf("claim %s: %w", c.id, err)
 			}
@@ -175,27 +175,26 @@ func matches(row, id string) bool {
 	return rest == "" || rest[0] == '.' || strings.Contains(id, ".") && (rest[0] < '0' || rest[0] > '9')
 }
 
-// noAnswer is the row where the inputs that the user set have none. Without
-// such inputs it is a fault of the claim's formula.
-func (c *claim) noAnswer(v *values) (Row, error) {
+// noAnswer is the row where the inputs or the device that the user gave have
+// none. With nothing given it is a fault of the claim's formula.
+func (c *claim) noAnswer(v *values, given bool) (Row, error) {
 	why := cmp.Or(v.err, errors.New("the formula has no finite value"))
-	for _, i := range v.known {
-		if i.Set || i.origin == datasets.Measured || i.foreign {
-			return Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Computed: Span{math.NaN(), math.NaN()}, Verdict: Needs,
-				Formula: braces.ReplaceAllString(c.formula, "$1"), Worked: v.fill(c.formula, Span{}, c.unit), Assumptions: []Assumption{},
-				Answer: "No answer with these inputs: " + why.Error() + "."}, nil
-		}
+	if given {
+		return Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Computed: Span{math.NaN(), math.NaN()}, Verdict: Needs,
+			Formula: braces.ReplaceAllString(c.formula, "$1"), Worked: v.fill(c.formula, Span{}, c.unit), Assumptions: []Assumption{},
+			Answer: "No answer with these inputs: " + why.Error() + "."}, nil
 	}
 	return Row{}, why
 }
 
-func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, error) {
+func (c *claim) evaluate(known map[string]Input, o Options) (Row, error) {
+	dev, given := o.Device, o.Device != nil || len(o.Set) > 0
 	v := &values{known: known}
 	r := Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Binds: c.binds}
 	r.Computed = v.span(c.compute)
 	if lacks(known, v.read) {
 		// A figure that the device does not have leaves the row as it stands.
-		v.known = base()
+		v.known, v.err = base(), nil
 		dev = nil
 		for n, i := range known {
 			if i.Set {
@@ -206,7 +205,7 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 		r.Computed = v.span(c.compute)
 	}
 	if s := r.Computed; v.err != nil || math.IsNaN(s.Low+s.High) || math.IsInf(s.Low, 0) || math.IsInf(s.High, 0) {
-		return c.noAnswer(v)
+		return c.noAnswer(v, given)
 	}
 	if !c.drawn {
 		r.Sensitivity = v.elasticities(c.compute)
@@ -261,11 +260,11 @@ func (c *claim) evaluate(known map[string]Input, dev *datasets.Device) (Row, err
 	}
 	if dev != nil && r.Device == dev.ID && substituted(known, v.read) {
 		// Another device than the claim's says nothing about the claim.
-		r.Verdict = Needs
+		r.Verdict, r.ContradictedBy, r.Correction = Needs, "", ""
 		r.Answer = strings.TrimSpace(r.Answer + " Recomputed for " + dev.ID + ", which is not the claim's device.")
 	}
 	if v.err != nil {
-		return c.noAnswer(v)
+		return c.noAnswer(v, given)
 	}
 	return r, nil
 }

@@ -145,12 +145,6 @@ func figures(d *datasets.Device, ceilings bool) map[string]Input {
 		e.f = bf16
 		from["fp16"] = e
 	}
-	if fp32 := peak(datasets.FP32); from["fp16"].f.Value == 0 && fp32.Value != 0 {
-		e := from["fp16"]
-		e.f = fp32
-		e.f.Source += " (fp32: it has no 16-bit peak)"
-		from["fp16"] = e
-	}
 	out := map[string]Input{}
 	for name, e := range from {
 		out[name] = Input{Span: Span{e.f.Value, e.f.Value}, Unit: e.unit, Source: e.f.Source,
@@ -195,7 +189,7 @@ func measuredPeaks(d *datasets.Device) map[string]rate {
 		switch w := c.Workload.(type) {
 		case datasets.GEMM:
 			name := string(w.Type)
-			if w.Type == datasets.BF16 || w.Type == datasets.FP32 && d.Kind == "cpu" {
+			if w.Type == datasets.BF16 {
 				name = "fp16"
 			}
 			if slices.Contains([]string{"fp16", "fp8", "int8"}, name) {
