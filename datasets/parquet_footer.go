@@ -109,6 +109,11 @@ func unmarshal(b []byte, v any) error {
 	return err
 }
 
+// marshal encodes one Thrift structure.
+func marshal(v any) ([]byte, error) {
+	return thrift.Marshal(new(thrift.CompactProtocol), v)
+}
+
 // thriftLength walks one structure in Thrift's compact protocol and returns
 // its length. It refuses texts and lists longer than what is left of b: the
 // decoder behind it allocates what a length says before it reads.

@@ -47,17 +47,8 @@ func readColumn(r io.ReaderAt, c *format.ColumnMetaData, f *field, records []rec
 	if c.Codec != format.Zstd {
 		return corrupt("column %s is compressed by %s, and must be by ZSTD", f.name, c.Codec)
 	}
-	want := format.ByteArray
-	switch {
-	case f.integer != nil:
-		want = format.Int64
-	case f.float != nil, f.floats != nil:
-		want = format.Double
-	case f.flag != nil:
-		want = format.Boolean
-	}
-	if c.Type != want {
-		return corrupt("column %s is of type %s, and must be %s", f.name, c.Type, want)
+	if c.Type != f.physical() {
+		return corrupt("column %s is of type %s, and must be %s", f.name, c.Type, f.physical())
 	}
 	k := chunk{field: f, data: make([]byte, c.TotalCompressedSize), values: c.NumValues, records: records, known: map[string]string{}}
 	if _, err := r.ReadAt(k.data, chunkBegin(c)); err != nil {
@@ -121,7 +112,7 @@ func (k *chunk) dictionary(body []byte, size int64, n int32) error {
 		return err
 	}
 	// Each text takes the four bytes of its length at least.
-	if k.dict != nil || n < 0 || int64(n) > int64(len(b)/4) || want(k.field) != format.ByteArray {
+	if k.dict != nil || n < 0 || int64(n) > int64(len(b)/4) || k.field.physical() != format.ByteArray {
 		return corrupt("column %s has a wrong dictionary", k.field.name)
 	}
 	k.dict = make([]string, n)
@@ -133,13 +124,6 @@ func (k *chunk) dictionary(body []byte, size int64, n int32) error {
 		k.dict[i] = string(t)
 	}
 	return nil
-}
-
-func want(f *field) format.Type {
-	if f.text != nil || f.texts != nil {
-		return format.ByteArray
-	}
-	return format.Double
 }
 
 func (k *chunk) plainText(b []byte) (text, rest []byte, err error) {

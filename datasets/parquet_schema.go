@@ -1,10 +1,9 @@
 package datasets
 
 import (
-	"slices"
-
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // The file's key-value metadata.
@@ -14,59 +13,74 @@ const (
 	metaDevices = "bench.devices"
 )
 
-// compression is ZSTD at its fastest: a few per cent larger than its default,
-// for half the time.
-var compression = &zstd.Codec{Level: zstd.SpeedFastest}
-
-// node is the column's Parquet type: an optional value, or an optional list of
-// required elements in the three-level form of the Parquet specification.
-func (f *field) node() parquet.Node {
-	var n parquet.Node
+// physical is the Parquet type of the column's values.
+func (f *field) physical() format.Type {
 	switch {
 	case f.integer != nil:
-		n = parquet.Leaf(parquet.Int64Type)
+		return format.Int64
 	case f.float != nil, f.floats != nil:
-		n = parquet.Leaf(parquet.DoubleType)
+		return format.Double
 	case f.flag != nil:
-		n = parquet.Leaf(parquet.BooleanType)
-	default:
-		n = parquet.String()
+		return format.Boolean
 	}
-	if f.dict {
-		n = parquet.Encoded(n, &parquet.RLEDictionary)
-	}
-	n = parquet.Compressed(n, compression)
-	if f.floats != nil || f.texts != nil {
-		n = parquet.List(n)
-	}
-	return parquet.Optional(n)
+	return format.ByteArray
 }
+
+func (f *field) list() bool { return f.floats != nil || f.texts != nil }
 
 // maxLevel is the definition level of a value that is there: below it, a
 // scalar or list is null (0), or a list is empty (1).
 func (f *field) maxLevel() int {
-	if f.floats != nil || f.texts != nil {
+	if f.list() {
 		return 2
 	}
 	return 1
 }
 
-// inOrder is a group whose columns keep their order; parquet.Group alone sorts
-// them by name.
-type inOrder struct {
-	parquet.Group
-	ordered []parquet.Field
+// path is the column's place in the schema.
+func (f *field) path() []string {
+	if f.list() {
+		return []string{f.name, "list", "element"}
+	}
+	return []string{f.name}
 }
 
-func (g inOrder) Fields() []parquet.Field { return g.ordered }
-
-// parquetSchema is the file's schema: fields, in order, all optional.
-var parquetSchema = func() *parquet.Schema {
-	g := parquet.Group{}
-	for i := range fields {
-		g[fields[i].name] = fields[i].node()
+// elements are the column's part of the schema: an optional value, or an
+// optional list of required elements in the three-level form of the Parquet
+// specification (LogicalTypes.md, "Lists").
+func (f *field) elements() []format.SchemaElement {
+	leaf := format.SchemaElement{Name: f.name, Type: thrift.New(f.physical()), RepetitionType: thrift.New(format.Optional)}
+	if f.physical() == format.ByteArray {
+		leaf.ConvertedType = thrift.New(deprecated.UTF8)
+		leaf.LogicalType = format.LogicalType{Value: new(format.StringType)}
 	}
-	ordered := slices.Clone(g.Fields())
-	slices.SortFunc(ordered, func(a, b parquet.Field) int { return fieldIndex[a.Name()] - fieldIndex[b.Name()] })
-	return parquet.NewSchema("bench", inOrder{g, ordered})
-}()
+	if !f.list() {
+		return []format.SchemaElement{leaf}
+	}
+	leaf.Name, leaf.RepetitionType = "element", thrift.New(format.Required)
+	return []format.SchemaElement{
+		{Name: f.name, RepetitionType: thrift.New(format.Optional), NumChildren: thrift.New(int32(1)),
+			ConvertedType: thrift.New(deprecated.List), LogicalType: format.LogicalType{Value: new(format.ListType)}},
+		{Name: "list", RepetitionType: thrift.New(format.Repeated), NumChildren: thrift.New(int32(1))},
+		leaf,
+	}
+}
+
+// schemaElements is the file's schema: fields, in order, all optional.
+func schemaElements() []format.SchemaElement {
+	all := []format.SchemaElement{{Name: "bench", NumChildren: thrift.New(int32(len(fields)))}}
+	for i := range fields {
+		all = append(all, fields[i].elements()...)
+	}
+	return all
+}
+
+// columnOrders says that least and greatest values in statistics follow the
+// order of each column's type.
+func columnOrders() []format.ColumnOrder {
+	all := make([]format.ColumnOrder, len(fields))
+	for i := range all {
+		all[i].Value = new(format.TypeDefinedOrder)
+	}
+	return all
+}

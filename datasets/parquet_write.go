@@ -1,25 +1,22 @@
 package datasets
 
 import (
+	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
-	"unsafe"
 
-	// parquet-go is the Parquet writer and reader; its column writers are used
-	// directly, since its reflection over rows of a hundred mostly null columns
-	// takes most of the time.
-	"github.com/parquet-go/parquet-go"
+	// parquet-go's format package has the structures of Parquet's metadata. Its
+	// writers are not used: boxing each value of a hundred columns, most of them
+	// null, took most of the time.
+	"github.com/parquet-go/parquet-go/format"
 )
 
 const (
@@ -29,8 +26,8 @@ const (
 	// flatRows is how many rows are laid out flat at a time: few enough to stay
 	// in a core's cache while a hundred columns are taken from them.
 	flatRows = 1 << 8
-	// maxDictionary is where a column of many texts stops using a dictionary.
-	maxDictionary = 1 << 20
+	// magic begins and ends a file.
+	magic = "PAR1"
 )
 
 // Writer writes rows to a Parquet file that appears whole when Close returns
@@ -39,7 +36,6 @@ const (
 type Writer struct {
 	path    string
 	file    *os.File
-	out     *parquet.GenericWriter[any]
 	runID   string
 	pending []Row
 	// encoders are the idle ones; last is closed when the row group before the
@@ -47,14 +43,19 @@ type Writer struct {
 	encoders chan *encoder
 	last     chan struct{}
 	failed   atomic.Pointer[error]
+
+	// Of the row group whose turn it is, and of Close.
+	out    *bufio.Writer
+	offset int64
+	footer format.FileMetaData
 }
 
 // encoder encodes one row group at a time.
 type encoder struct {
-	group   *parquet.ConcurrentRowGroupWriter
 	rows    []Row
 	records []record
-	values  []parquet.Value
+	columns []column
+	packer  *packer
 }
 
 // CreateFile begins a file at path, whose folder must exist.
@@ -67,27 +68,44 @@ func CreateFile(path string, meta Meta, devices []Device) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the run's devices cannot be written: %w", path, err)
 	}
+	n := runtime.GOMAXPROCS(0)
+	encoders := make(chan *encoder, n)
+	for range n {
+		e, err := newEncoder()
+		if err != nil {
+			return nil, err
+		}
+		encoders <- e
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return nil, fmt.Errorf("%s: the folder cannot be written to: %w", path, err)
 	}
-	w := &Writer{path: path, file: f, runID: meta.ID, out: newParquetWriter(f, string(m), string(d))}
-	n := runtime.GOMAXPROCS(0)
-	w.encoders, w.last = make(chan *encoder, n), make(chan struct{})
+	w := &Writer{path: path, file: f, runID: meta.ID, encoders: encoders, last: make(chan struct{}), out: bufio.NewWriterSize(f, 1<<20)}
 	close(w.last)
-	for range n {
-		w.encoders <- &encoder{group: w.out.BeginRowGroup(), records: make([]record, flatRows)}
-	}
+	w.footer = format.FileMetaData{Version: 2, Schema: schemaElements(), ColumnOrders: columnOrders(),
+		CreatedBy: "bench version " + strconv.Itoa(SchemaVersion), KeyValueMetadata: []format.KeyValue{
+			{Key: metaVersion, Value: strconv.Itoa(SchemaVersion)}, {Key: metaMeta, Value: string(m)}, {Key: metaDevices, Value: string(d)}}}
+	w.put([]byte(magic))
 	return w, nil
 }
 
-func newParquetWriter(f io.Writer, meta, devices string) *parquet.GenericWriter[any] {
-	return parquet.NewGenericWriter[any](f, parquetSchema,
-		parquet.KeyValueMetadata(metaVersion, strconv.Itoa(SchemaVersion)),
-		parquet.KeyValueMetadata(metaMeta, meta),
-		parquet.KeyValueMetadata(metaDevices, devices),
-		parquet.DictionaryMaxBytes(maxDictionary),
-		parquet.CreatedBy("bench", strconv.Itoa(SchemaVersion), "parquet-go"))
+func newEncoder() (*encoder, error) {
+	p, err := newPacker()
+	if err != nil {
+		return nil, err
+	}
+	e := &encoder{records: make([]record, flatRows), columns: make([]column, len(fields)), packer: p}
+	for i := range fields {
+		e.columns[i] = newColumn(&fields[i])
+	}
+	return e, nil
+}
+
+// put writes on. The buffer keeps its first error until it is flushed.
+func (w *Writer) put(b []byte) {
+	w.out.Write(b)
+	w.offset += int64(len(b))
 }
 
 // Write appends rows. It does not keep the slice, but until Close the lists
@@ -133,15 +151,17 @@ func (w *Writer) dispatch() {
 		err := e.encode(w.runID)
 		<-before
 		if err == nil && w.err() == nil {
-			_, err = e.group.Commit()
+			err = w.commit(e)
 		}
 		w.fail(err)
 	}()
 }
 
-// encode writes the rows to the row group, some at a time, column by column.
+// encode encodes the rows, some at a time, column by column.
 func (e *encoder) encode(runID string) error {
-	columns := e.group.ColumnWriters()
+	for i := range e.columns {
+		e.columns[i].reset()
+	}
 	for rows := e.rows; len(rows) > 0; {
 		n := min(flatRows, len(rows))
 		for i := range n {
@@ -149,27 +169,51 @@ func (e *encoder) encode(runID string) error {
 				return err
 			}
 		}
-		for i := range fields {
-			if allNull(&fields[i], e.records[:n]) {
-				if _, err := columns[i].WriteRowValues(nulls[:n]); err != nil {
-					return fmt.Errorf("column %s: %w", fields[i].name, err)
-				}
-				continue
-			}
-			e.values = appendValues(e.values[:0], &fields[i], i, e.records[:n])
-			if _, err := columns[i].WriteRowValues(e.values); err != nil {
-				return fmt.Errorf("column %s: %w", fields[i].name, err)
+		for i := range e.columns {
+			if err := e.columns[i].add(e.records[:n], e.packer); err != nil {
+				return err
 			}
 		}
 		rows = rows[n:]
 	}
-	for _, c := range columns {
-		// Compressed here, and not in Commit, which is one at a time.
-		if err := c.Flush(); err != nil {
+	for i := range e.columns {
+		if err := e.columns[i].end(e.packer); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// commit writes an encoded row group.
+func (w *Writer) commit(e *encoder) error {
+	g := format.RowGroup{NumRows: int64(len(e.rows)), FileOffset: w.offset, Ordinal: int16(len(w.footer.RowGroups))}
+	for i := range e.columns {
+		c := &e.columns[i]
+		g.Columns = append(g.Columns, c.chunk(w.offset))
+		g.TotalByteSize += c.uncompressed
+		w.put(c.dictionaryPage)
+		w.put(c.pages)
+	}
+	g.TotalCompressedSize = w.offset - g.FileOffset
+	w.footer.NumRows += g.NumRows
+	w.footer.RowGroups = append(w.footer.RowGroups, g)
+	_, err := w.out.Write(nil)
+	return err
+}
+
+// finish writes the footer.
+func (w *Writer) finish() error {
+	footer, err := marshal(&w.footer)
+	if err != nil {
+		return err
+	}
+	if len(footer) > 1<<31-1 {
+		return errors.New("so many rows do not fit one Parquet file: split the run")
+	}
+	w.put(footer)
+	w.put(binary.LittleEndian.AppendUint32(nil, uint32(len(footer))))
+	w.put([]byte(magic))
+	return w.out.Flush()
 }
 
 // Close completes the file: footer, fsync, rename, fsync of the folder. On any
@@ -180,7 +224,7 @@ func (w *Writer) Close() error {
 	}
 	<-w.last
 	if w.err() == nil {
-		w.fail(w.out.Close())
+		w.fail(w.finish())
 	}
 	if err := w.err(); err != nil {
 		w.Abort()
@@ -255,75 +299,4 @@ func parallel(n int, do func(i int) error) error {
 		return *err
 	}
 	return nil
-}
-
-// nulls are what a column gets that is null in all rows: most are, in rows of
-// one suite.
-var nulls = make([]parquet.Value, flatRows)
-
-func allNull(f *field, records []record) bool {
-	for i := range records {
-		if !f.null(&records[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// appendValues appends a column's values, with their levels: null is level 0,
-// and the further elements of a list repeat at level 1.
-func appendValues(v []parquet.Value, f *field, at int, records []record) []parquet.Value {
-	null := parquet.NullValue().Level(0, 0, at)
-	missing := func(r *record) bool { return f.present == nil || !f.present(r) }
-	for i := range records {
-		r := &records[i]
-		switch {
-		case f.integer != nil:
-			if x := *f.integer(r); x != 0 || !missing(r) {
-				v = append(v, parquet.Int64Value(x).Level(0, 1, at))
-				continue
-			}
-		case f.float != nil:
-			// -0 differs from 0 and is kept.
-			if x := *f.float(r); math.Float64bits(x) != 0 || !missing(r) {
-				v = append(v, parquet.DoubleValue(x).Level(0, 1, at))
-				continue
-			}
-		case f.text != nil:
-			if x := *f.text(r); x != "" || !missing(r) {
-				v = append(v, textValue(x).Level(0, 1, at))
-				continue
-			}
-		case f.flag != nil:
-			if x := *f.flag(r); x || !missing(r) {
-				v = append(v, parquet.BooleanValue(x).Level(0, 1, at))
-				continue
-			}
-		case f.floats != nil:
-			if list := *f.floats(r); len(list) > 0 {
-				for j, x := range list {
-					v = append(v, parquet.DoubleValue(x).Level(min(j, 1), 2, at))
-				}
-				continue
-			}
-		default:
-			if list := *f.texts(r); len(list) > 0 {
-				for j, x := range list {
-					v = append(v, textValue(x).Level(min(j, 1), 2, at))
-				}
-				continue
-			}
-		}
-		v = append(v, null)
-	}
-	return v
-}
-
-// textValue points at the string's bytes, which the column writer copies. Text
-// that is not UTF-8, which Parquet's strings must be, is mended.
-func textValue(s string) parquet.Value {
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\uFFFD")
-	}
-	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s)))
 }

@@ -54,8 +54,10 @@ func (c *record) flatten(r *Row, runID string) error {
 		return errNoWorkload
 	}
 	last := c.tiers // its lists are used again
-	*c = record{row: r, runID: runID, key: w.Key(), suite: string(w.Suite()), op: w.Op(),
-		dtype: string(w.DType()), ranks: int64(w.Workers())}
+	// Cleared in place: a literal would be built elsewhere and copied.
+	*c = record{}
+	c.row, c.runID, c.key = r, runID, w.Key()
+	c.suite, c.op, c.dtype, c.ranks = string(w.Suite()), w.Op(), string(w.DType()), int64(w.Workers())
 	w.columns(&c.columns)
 	c.flop, c.bytes, c.wireBytes, c.intensity = w.FLOPs(), w.Bytes(), w.WireBytes(), Intensity(w)
 	c.checked = r.Measurement.Checked > 0
