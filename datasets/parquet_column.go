@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -237,22 +238,22 @@ func (c *column) endPage(p *packer) error {
 	}
 	h.RepetitionLevelsByteLength = int32(len(body))
 	top := byte(c.field.maxLevel())
-	for _, d := range c.levels {
-		if d != top {
-			h.NumNulls++
-		}
+	there := bytes.Count(c.levels, []byte{top})
+	h.NumNulls = int32(len(c.levels) - there)
+	if there == 0 && !c.field.list() || there == len(c.levels) {
+		// All null, as most columns of one suite are, or none.
+		body = appendRun(body, len(c.levels), uint32(c.levels[0]), uint(top))
+	} else {
+		body = appendHybrid(body, c.levels, uint(top))
 	}
-	// Pages of nulls alone, most of the columns of one suite, are one run.
-	body = appendHybrid(body, c.levels, uint(top))
 	h.DefinitionLevelsByteLength = int32(len(body)) - h.RepetitionLevelsByteLength
-	values := c.plain
-	if c.dict != nil && len(c.index) > 0 {
+	c.bounds.add(c.field, c.plain)
+	if len(c.index) > 0 {
 		h.Encoding = format.RLEDictionary
 		width := uint(max(1, bits.Len(uint(len(c.dict.known)-1))))
-		values = appendHybrid(append(values, byte(width)), c.index, width)
+		c.plain = appendHybrid(append(c.plain, byte(width)), c.index, width)
 	}
-	c.plain = values // keeps what has grown
-	c.bounds.add(c.field, c.plain)
+	values := c.plain
 	size := len(body) + len(values)
 	if size > maxPageBytes {
 		return fmt.Errorf("column %s: a row of %d MB is too large to be read again", c.field.name, size>>20)

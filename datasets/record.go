@@ -59,7 +59,8 @@ func (c *record) flatten(r *Row, runID string) error {
 	c.row, c.runID, c.key = r, runID, w.Key()
 	c.suite, c.op, c.dtype, c.ranks = string(w.Suite()), w.Op(), string(w.DType()), int64(w.Workers())
 	w.columns(&c.columns)
-	c.flop, c.bytes, c.wireBytes, c.intensity = w.FLOPs(), w.Bytes(), w.WireBytes(), Intensity(w)
+	c.flop, c.bytes, c.wireBytes = w.FLOPs(), w.Bytes(), w.WireBytes()
+	c.intensity = intensity(c.flop, c.bytes)
 	c.checked = r.Measurement.Checked > 0
 	c.kinds()
 	c.derive(w, &r.Measurement)

@@ -64,9 +64,11 @@ type Workload interface {
 // Intensity is a workload's arithmetic intensity in FLOP a byte (Williams,
 // Waterman and Patterson, "Roofline", CACM 52(4), 2009), and 0 where no bytes
 // move.
-func Intensity(w Workload) float64 {
-	if b := w.Bytes(); b > 0 {
-		return w.FLOPs() / b
+func Intensity(w Workload) float64 { return intensity(w.FLOPs(), w.Bytes()) }
+
+func intensity(flop, bytes float64) float64 {
+	if bytes > 0 {
+		return flop / bytes
 	}
 	return 0
 }
@@ -80,49 +82,50 @@ func (c Cache) validate(what string) error {
 }
 
 // key writes "suite/op dtype name=value …", leaving out zero values.
-type key struct{ strings.Builder }
+type key []byte
+
+func (k *key) String() string { return string(*k) }
 
 func newKey(s Suite, op string, d DType) *key {
-	k := &key{}
-	k.Grow(96)
-	k.WriteString(string(s))
-	k.WriteByte('/')
-	k.WriteString(op)
+	k := make(key, 0, 160) // long enough for most
+	k = append(k, string(s)...)
+	k = append(k, '/')
+	k = append(k, op...)
 	if d != "" {
-		k.WriteByte(' ')
-		k.WriteString(string(d))
+		k = append(k, ' ')
+		k = append(k, string(d)...)
 	}
-	return k
+	return &k
 }
 
 func (k *key) num(name string, v int64) *key {
 	if v != 0 {
-		k.WriteByte(' ')
-		k.WriteString(name)
-		k.WriteByte('=')
-		k.WriteString(strconv.FormatInt(v, 10))
+		*k = append(*k, ' ')
+		*k = append(*k, name...)
+		*k = append(*k, '=')
+		*k = strconv.AppendInt(*k, v, 10)
 	}
 	return k
 }
 
 func (k *key) text(name, v string) *key {
 	if v != "" {
-		k.WriteByte(' ')
-		k.WriteString(name)
-		k.WriteByte('=')
+		*k = append(*k, ' ')
+		*k = append(*k, name...)
+		*k = append(*k, '=')
 		// Free text must not be able to look like further fields.
 		if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == '=' || r == '"' }) {
 			v = strconv.Quote(v)
 		}
-		k.WriteString(v)
+		*k = append(*k, v...)
 	}
 	return k
 }
 
 func (k *key) flag(name string, v bool) *key {
 	if v {
-		k.WriteByte(' ')
-		k.WriteString(name)
+		*k = append(*k, ' ')
+		*k = append(*k, name...)
 	}
 	return k
 }
