@@ -145,3 +145,22 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// A workload that a row names can be run.
+func TestWorkloadsAreValid(t *testing.T) {
+	n := 0
+	for _, section := range sections() {
+		for _, c := range section {
+			if c.workload == nil {
+				continue
+			}
+			n++
+			if err := c.workload.Validate(); err != nil {
+				t.Errorf("%s: %v", c.id, err)
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d rows name a workload", n)
+	}
+}

@@ -29,7 +29,7 @@ func s12() []claim {
 		}
 	}
 	return []claim{
-		{id: "S12.1", text: "Multi-query attention: KV bytes of multi-head attention over those of one KV head", unit: "1",
+		{id: "S12.1", workload: decodeAttention(1), text: "Multi-query attention: KV bytes of multi-head attention over those of one KV head", unit: "1",
 			formula: "{attention_width} / {kv_head_dim}",
 			compute: func(v *values) float64 { return v.in("attention_width") / v.in("kv_head_dim") },
 			answer:  "As many times fewer as there are query heads: {=}."},

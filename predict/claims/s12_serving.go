@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"bench/datasets"
 	"bench/predict/serving"
 )
 
@@ -52,10 +53,10 @@ func s12Serving() []claim {
 		tokensFormula = "(1 − {acceptance}^({draft_tokens} + 1)) / (1 − {acceptance})"
 	)
 	return []claim{
-		{id: "S12.4a", text: "Without multi-query, 8k would not pay: cost of 1k tokens with multi-head attention, against the price of S5.5", published: []float64{0.06}, relation: AtLeast, unit: "USD", binds: "capacity, then bandwidth",
+		{id: "S12.4a", workload: decodeAttention(96), text: "Without multi-query, 8k would not pay: cost of 1k tokens with multi-head attention, against the price of S5.5", published: []float64{0.06}, relation: AtLeast, unit: "USD", binds: "capacity, then bandwidth",
 			formula: costFormula, compute: func(v *values) float64 { return costWithKV(v, kvTokenGPUMultiHead) },
 			answer: "{=} with every byte of memory in use and no other overhead: above the price."},
-		{id: "S12.4b", text: "With multi-query it pays: cost of 1k tokens", published: []float64{0.06}, relation: AtMost, unit: "USD", binds: "bandwidth",
+		{id: "S12.4b", workload: decodeLayer(datasets.FP16, 16), text: "With multi-query it pays: cost of 1k tokens", published: []float64{0.06}, relation: AtMost, unit: "USD", binds: "bandwidth",
 			formula: costFormula, compute: func(v *values) float64 { return costWithKV(v, kvTokenGPU) },
 			answer: "{=}, by head size and by whether the head is copied to all ranks; S11.1's $0.0049 lies inside."},
 		{id: "S12.5", text: "Continuous batching with variable batch: throughput over static batching", unit: "1", drawn: true,

@@ -97,7 +97,7 @@ func s9() []claim {
 				return woken(v, b, n, e*v.in("expert_params")/n) / woken(v, b, e, v.in("expert_params"))
 			},
 			answer: "{=}: at the same total size more, smaller experts wake fewer bytes a token until a batch wakes all. The claim holds for experts added, not for experts split."},
-		{id: "S9.5a", text: "Token-to-token latency varies with routing: 99th percentile of a step over its mean, batch 8, memory-bound", unit: "1", binds: "memory bandwidth", drawn: true,
+		{id: "S9.5a", workload: layer(8), text: "Token-to-token latency varies with routing: 99th percentile of a step over its mean, batch 8, memory-bound", unit: "1", binds: "memory bandwidth", drawn: true,
 			formula: "(shared + q99(awake) × expert) / (shared + E(awake) × expert), {small_batch} tokens, {experts} experts of {expert_params}, shared {shared_params}, top-{top_k}, Zipf exponent {zipf_exponent}",
 			compute: func(v *values) float64 {
 				return router(v, v.in("small_batch"), v.in("experts")).Spread(v.in("shared_params"), v.in("expert_params"), 0.99)

@@ -161,6 +161,22 @@ func denseModels(limit float64) string {
 	return s + "."
 }
 
+// decodeLayer is a decode step of one layer of GPT-4 with a single KV head over
+// a node, which measures what S11 and S12.4 rest on.
+func decodeLayer(t datasets.DType, batch int64) datasets.Workload {
+	m, err := catalog.Model("gpt-4-mqa")
+	if err != nil {
+		return nil
+	}
+	return m.DecodeLayer(t, batch, m.Context, 8, 8)
+}
+
+// decodeAttention is attention over 8k tokens with so many KV heads.
+func decodeAttention(kvHeads int64) datasets.Workload {
+	return datasets.Attention{Type: datasets.FP16, Batch: 16, QueryTokens: 1, ContextTokens: 8192, Heads: 96, KVHeads: kvHeads, HeadDim: 112,
+		Ranks: 1, Cache: datasets.Cold}
+}
+
 // calibrated times workloads by the parameters fitted to recorded kernel
 // timings of the H100 (datasets/catalog/calibrations).
 func calibrated(v *values, w datasets.Workload) float64 {
