@@ -13,12 +13,15 @@ import (
 // frontRows is how many choices a text table shows.
 const frontRows = 40
 
+// frontBatch is the largest batch that a front tries unless told otherwise.
+const frontBatch = 1024
+
 func predictServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve --model NAME|FILE --device NAME|FILE --gpus N --context N [--pareto]",
 		Short: "Serving a whole model: a decode step and its cost, or the front of latency against cost",
 		Long: `serve is a decode step of a whole model. With --pareto it tries every layout of up to --gpus GPUs
-and batches from 1 to --batch in powers of two, and lists those that no other beats in both latency and cost.`,
+and batches from 1 to --batch (1024 where it is not given) in powers of two, and lists those that no other beats in both latency and cost.`,
 		Example: `  bench predict serve --model gpt-4-mqa --device h100-sxm --gpus 128 --context 8192 --dtype fp8 --batch 4096 --pareto --gpu-hour-usd 2`,
 		Args:    cobra.NoArgs,
 	}
@@ -34,6 +37,9 @@ and batches from 1 to --batch in powers of two, and lists those that no other be
 		}
 		if w.gpus < 1 || w.gpus > 1<<16 {
 			return fmt.Errorf("predict serve: --gpus is %d, and a front needs 1 to 65536", w.gpus)
+		}
+		if !cmd.Flags().Changed("batch") {
+			w.batch = frontBatch
 		}
 		w.Layout.EP, w.Layout.ETP = max(w.Layout.EP, 1), 0
 		var layouts []llm.Layout
