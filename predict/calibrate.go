@@ -69,14 +69,24 @@ type observation struct {
 	hash     uint64
 }
 
-// observationsOf picks a model's usable rows, in an order that depends on their
-// keys alone and mixes all shapes, so that any prefix is a fair sample.
+// observationsOf picks a model's usable rows: those that it is best fitted on,
+// or all where these are too few.
 func observationsOf(m *Model, dev *datasets.Device, rows []datasets.Row) []observation {
+	obs := observed(m, dev, rows, m.FitsOn)
+	if m.FitsOn != nil && len(obs) < minRows {
+		obs = observed(m, dev, rows, nil)
+	}
+	return obs
+}
+
+// observed are the model's usable rows that fits admits, in an order that depends on their
+// keys alone and mixes all shapes, so that any prefix is a fair sample.
+func observed(m *Model, dev *datasets.Device, rows []datasets.Row, fits func(*datasets.Measurement) bool) []observation {
 	var obs []observation
 	for i := range rows {
 		r := &rows[i]
 		if r.DeviceID != dev.ID || !r.Measurement.Usable() || modelOf(r.Workload) != m || m.Declines(dev, r.Workload) != "" ||
-			m.FitsOn != nil && !m.FitsOn(&r.Measurement) {
+			fits != nil && !fits(&r.Measurement) {
 			continue
 		}
 		k := r.Workload.Key()

@@ -120,8 +120,9 @@ type Model struct {
 	Applies func(w datasets.Workload) bool
 	// Declines says why a workload of that kind is not predicted, or "".
 	Declines func(d *datasets.Device, w datasets.Workload) string
-	// FitsOn, where not nil, reports whether a measurement may enter the fit and
-	// its figures; rows that may not are predicted like the others.
+	// FitsOn, where not nil, reports whether a measurement is of the kind that
+	// the model is best fitted on. Others are predicted like these, and enter a
+	// fit only where there are too few of these.
 	FitsOn func(m *datasets.Measurement) bool
 	// Predict applies the law. Its result is never below roofline's.
 	Predict func(d *datasets.Device, values []float64, w datasets.Workload) datasets.Prediction
