@@ -17,7 +17,8 @@ void sentinel(void *p, int rank, int ranks)
 	for (int i = 0; i < CHAINS; i++)
 		sum += x[i];
 	double *data = a->data + rank * SENTINEL_DOUBLES;
-	for (long i = 0; i < SENTINEL_DOUBLES; i++)
-		data[i] = data[i] * 0.5 + 1;
+	for (int pass = 0; pass < SENTINEL_PASSES; pass++)
+		for (long i = 0; i < SENTINEL_DOUBLES; i++)
+			data[i] = data[i] * 0.5 + 1;
 	a->sums[8 * rank] = sum + data[0];
 }
