@@ -3,26 +3,11 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "bf16.h"
 #include "random.h"
 #include "team.h"
 
 static const int element_bytes[] = {[GEMM_FP64] = 8, [GEMM_FP32] = 4, [GEMM_BF16] = 2, [GEMM_INT8] = 1};
-
-/* Rounds to nearest; the arguments are far from overflow. */
-static uint16_t to_bf16(float f)
-{
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-static double from_bf16(uint16_t h)
-{
-	uint32_t u = (uint32_t)h << 16;
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
 
 /* fill writes bytes of random elements. Blocks of a fixed size have seeds of
    their own, so that the data do not depend on the number of ranks. */
@@ -38,7 +23,7 @@ static void fill(int type, char *to, long bytes, uint64_t seed, int negative, in
 			switch (type) {
 			case GEMM_FP64: ((double *)(to + at))[i] = x; break;
 			case GEMM_FP32: ((float *)(to + at))[i] = (float)x; break;
-			case GEMM_BF16: ((uint16_t *)(to + at))[i] = to_bf16((float)x); break;
+			case GEMM_BF16: ((uint16_t *)(to + at))[i] = bf16_from_float((float)x); break;
 			default: ((int8_t *)(to + at))[i] = (int8_t)(negative ? x * 127.99 : fabs(x) * 127.99);
 			}
 		}
@@ -57,7 +42,7 @@ static double operand(int type, const char *p, long i)
 	switch (type) {
 	case GEMM_FP64: return ((const double *)p)[i];
 	case GEMM_FP32: return ((const float *)p)[i];
-	case GEMM_BF16: return from_bf16(((const uint16_t *)p)[i]);
+	case GEMM_BF16: return bf16_to_float(((const uint16_t *)p)[i]);
 	}
 	return ((const int8_t *)p)[i];
 }

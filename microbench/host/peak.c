@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "isa.h"
+#include "bf16.h"
 #include "random.h"
 
 #if defined(__x86_64__)
@@ -114,22 +115,6 @@ int peak_shape(int type, int isa, int *accumulators, int *bytes)
 	return k != NULL;
 }
 
-/* bf16 of a float that needs no rounding is its upper half. */
-static uint16_t to_bf16(float f)
-{
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return (uint16_t)(u >> 16);
-}
-
-static float from_bf16(uint16_t h)
-{
-	uint32_t u = (uint32_t)h << 16;
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 /* One lane's exact steps: what a loop adds to it. */
 static double drift(const peak_work *w, const peak_part *p, int lane)
 {
@@ -140,7 +125,7 @@ static double drift(const peak_work *w, const peak_part *p, int lane)
 	case PEAK_BF16:
 		for (int i = 2 * lane; i < 2 * lane + 2; i++) {
 			const uint16_t *a = (const void *)p->a, *b = (const void *)p->b, *c = (const void *)p->c;
-			d += from_bf16(a[i]) * (from_bf16(b[i]) + from_bf16(c[i]));
+			d += bf16_to_float(a[i]) * (bf16_to_float(b[i]) + bf16_to_float(c[i]));
 		}
 		return d;
 	}
@@ -170,9 +155,9 @@ void peak_fill(void *arg, int rank, int ranks)
 			break;
 		case PEAK_BF16:
 			if (i < 32) {
-				((uint16_t *)p->a)[i] = to_bf16((float)sixteenths / 16);
-				((uint16_t *)p->b)[i] = to_bf16(y < 0.5 ? 1.5f : 1.25f);
-				((uint16_t *)p->c)[i] = to_bf16(y < 0.5 ? -1.4375f : -1.1875f);
+				((uint16_t *)p->a)[i] = bf16_from_float((float)sixteenths / 16);
+				((uint16_t *)p->b)[i] = bf16_from_float(y < 0.5 ? 1.5f : 1.25f);
+				((uint16_t *)p->c)[i] = bf16_from_float(y < 0.5 ? -1.4375f : -1.1875f);
 			}
 			break;
 		default:

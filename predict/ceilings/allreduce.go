@@ -72,14 +72,7 @@ func (m *Model) buffers(w datasets.Collective) (float64, bool) {
 	shares := m.shares(workingSet, w.Ranks, m.lastBytes[streamID{"", w.Ranks}])
 	r, okR := pass(reads, shares, m.read[w.Ranks])
 	v, okW := pass(writes, shares, m.write[w.Ranks])
-	var t float64
-	for l := range r {
-		if l == 0 {
-			t += max(r[l], v[l])
-		} else {
-			t += r[l] + v[l]
-		}
-	}
+	t, _ := levelTerms(inTurn(r, v))
 	if streams {
 		nt := m.costs("write_nt", w.Ranks, m.lastBytes[streamID{"", w.Ranks}], "")[maxLevels-1]
 		t, okW = max(t, past*nt), okW && nt > 0

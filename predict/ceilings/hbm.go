@@ -261,6 +261,16 @@ func pass(bytes float64, shares, costs [maxLevels]float64) (t [maxLevels]float64
 	return t, true
 }
 
+// inTurn joins loads and stores: a core does both to its first level in the
+// same cycle, and further out they take turns.
+func inTurn(loads, stores [maxLevels]float64) (t [maxLevels]float64) {
+	for l := range t {
+		t[l] = loads[l] + stores[l]
+	}
+	t[0] = max(loads[0], stores[0])
+	return t
+}
+
 func levelTerms(t [maxLevels]float64) (total float64, terms []datasets.Term) {
 	for l := range t {
 		total += t[l]
@@ -319,11 +329,6 @@ func (m *Model) stream(w datasets.Stream) datasets.Prediction {
 		return joined("max", max(loads, stores), datasets.Term{Name: "loads", Seconds: loads},
 			datasets.Term{Name: "non_temporal_stores", Seconds: stores})
 	}
-	var t [maxLevels]float64
-	for l := range t {
-		t[l] = r[l] + s[l]
-	}
-	t[0] = max(r[0], s[0])
-	total, terms := levelTerms(t)
+	total, terms := levelTerms(inTurn(r, s))
 	return joined("sum", total, terms...)
 }
