@@ -93,6 +93,7 @@ func randomRows(seed uint64, n int) []Row {
 		row := &rows[i]
 		row.Workload = randomWorkload(r)
 		row.DeviceID = "host"
+		row.DeviceUUID = []string{"", "GPU-0b1a", "GPU-77c2"}[r.IntN(3)]
 		fillRandom(r, reflect.ValueOf(&row.Measurement).Elem())
 		row.Measurement.Source = []Source{SourceMeasured, SourceImported, SourceSimulated}[r.IntN(3)]
 		row.Measurement.Verdict = []Verdict{OK, Flagged, Failed, Skipped}[r.IntN(4)]

@@ -6,7 +6,10 @@ type Row struct {
 	Workload    Workload
 	Measurement Measurement
 	// DeviceID names the device among the run's.
-	DeviceID    string
+	DeviceID string
+	// DeviceUUID is the very GPU, as its driver names it ("GPU-…"), "" for a
+	// host or where it is not known.
+	DeviceUUID  string
 	Predictions []Prediction
 }
 

@@ -79,6 +79,7 @@ func identityFields() []field {
 		text("dtype", func(r *record) *string { return &r.dtype }),
 		integer("ranks", func(r *record) *int64 { return &r.ranks }),
 		text("device_id", func(r *record) *string { return &r.row.DeviceID }),
+		text("device_uuid", func(r *record) *string { return &r.row.DeviceUUID }),
 	}
 }
 
