@@ -112,16 +112,20 @@ func TierColumns(t Tier) []string {
 // only the named columns, or all if none is named. What a column that is not
 // read holds stays zero; without all WorkloadColumns a row has no, or a wrong,
 // workload. The batches belong to the caller. After an error there are no more.
-func (f *File) Batches(columns ...string) iter.Seq2[[]Row, error] {
+func (f *File) Batches(columns ...string) iter.Seq2[[]Row, error] { return f.batches(nil, columns) }
+
+// batches is Batches but for row groups that hold none of the texts (Scanner).
+func (f *File) batches(where map[string][]string, columns []string) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		for i := range columns {
-			if _, ok := fieldIndex[columns[i]]; !ok {
-				yield(nil, fmt.Errorf("%s: there is no column %q", f.Path, columns[i]))
-				return
-			}
+		if err := unknownColumn(f.Path, columns); err != nil {
+			yield(nil, err)
+			return
 		}
 		var records []record
 		for g := range f.footer.RowGroups {
+			if !mayHold(&f.footer.RowGroups[g], where) {
+				continue
+			}
 			rows, err := f.rowGroup(&f.footer.RowGroups[g], columns, &records)
 			if err != nil {
 				yield(nil, fmt.Errorf("%s: %w", f.Path, err))
@@ -184,12 +188,12 @@ func ReadFile(path string) (*Run, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return f.readAll()
+	return f.readAll(nil, nil)
 }
 
-func (f *File) readAll() (*Run, error) {
+func (f *File) readAll(where map[string][]string, columns []string) (*Run, error) {
 	run := &Run{Meta: f.Meta, Devices: f.Devices}
-	for rows, err := range f.Batches() {
+	for rows, err := range f.batches(where, columns) {
 		if err != nil {
 			return nil, err
 		}
@@ -243,17 +247,6 @@ func Paths(paths []string) ([]string, error) {
 	return out, nil
 }
 
-// ReadPaths reads every run that paths name, as Paths finds them.
-func ReadPaths(paths []string) ([]*Run, error) {
-	files, err := Paths(paths)
-	if err != nil {
-		return nil, err
-	}
-	runs := make([]*Run, len(files))
-	for i, p := range files {
-		if runs[i], err = ReadFile(p); err != nil {
-			return nil, err
-		}
-	}
-	return runs, nil
-}
+// ReadPaths reads every run that paths name, as Paths finds them, with all its
+// rows. Where that is too much for memory there is Scan.
+func ReadPaths(paths []string) ([]*Run, error) { return new(Scanner).Runs(paths) }

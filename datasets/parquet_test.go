@@ -252,7 +252,7 @@ func readBytes(b []byte) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.readAll()
+	return f.readAll(nil, nil)
 }
 
 func FuzzReadParquet(f *testing.F) {

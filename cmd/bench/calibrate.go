@@ -37,7 +37,7 @@ with its calibration as JSON, which --device of predict, report and gate takes.`
 			if out == "" {
 				return errors.New("calibrate: give -o FILE, where the device is written as JSON")
 			}
-			runs, err := readRuns(args)
+			runs, err := readRuns(args, nil)
 			if err != nil {
 				return err
 			}

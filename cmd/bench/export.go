@@ -46,11 +46,11 @@ left out (json), and what each tier predicts.`,
 			var runs []*datasets.Run
 			if stored {
 				var err error
-				if runs, err = readRuns(args); err != nil {
+				if runs, err = readRuns(args, f.broken(cmd)); err != nil {
 					return err
 				}
 			} else {
-				r, err := f.join(args)
+				r, err := f.join(cmd, args)
 				if err != nil {
 					return err
 				}

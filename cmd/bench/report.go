@@ -17,17 +17,28 @@ import (
 
 // joinFlags are those of every verb that joins rows with predictions.
 type joinFlags struct {
-	tiers  []string
-	device string
+	tiers      []string
+	device     string
+	skipBroken bool
 }
 
 func (f *joinFlags) define(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.tiers, "tier", nil, "only these tiers: "+words(datasets.Tiers)+" (default all)")
 	c.Flags().StringVar(&f.device, "device", "", "catalogue entry or JSON file to predict with, for rows of that device or of an unknown one")
+	c.Flags().BoolVar(&f.skipBroken, "skip-broken", false, "name files that cannot be read and go on without them, instead of stopping")
+}
+
+// broken is what becomes of a file that cannot be read: nil, the verb ends; with
+// --skip-broken it is named and passed over.
+func (f *joinFlags) broken(c *cobra.Command) func(error) {
+	if !f.skipBroken {
+		return nil
+	}
+	return func(err error) { fmt.Fprintf(c.ErrOrStderr(), "bench: warning: passed over: %v\n", err) }
 }
 
 // join reads paths and predicts every row.
-func (f *joinFlags) join(paths []string) (*reports.Report, error) {
+func (f *joinFlags) join(cmd *cobra.Command, paths []string) (*reports.Report, error) {
 	tiers, err := parseTiers(f.tiers)
 	if err != nil {
 		return nil, err
@@ -40,7 +51,7 @@ func (f *joinFlags) join(paths []string) (*reports.Report, error) {
 		}
 		override = &d
 	}
-	runs, err := readRuns(paths)
+	runs, err := readRuns(paths, f.broken(cmd))
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +59,8 @@ func (f *joinFlags) join(paths []string) (*reports.Report, error) {
 }
 
 // readRuns reads Parquet files and folders of them. No row at all is an error.
-func readRuns(paths []string) ([]*datasets.Run, error) {
-	runs, err := datasets.ReadPaths(paths)
+func readRuns(paths []string, broken func(error)) ([]*datasets.Run, error) {
+	runs, err := (&datasets.Scanner{Broken: broken}).Runs(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +105,7 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.join(args)
+			r, err := f.join(cmd, args)
 			if err != nil {
 				return err
 			}

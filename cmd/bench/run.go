@@ -23,7 +23,7 @@ const noCUDABackend = "this build has no CUDA backend yet, so no suite runs on a
 // runFlags are the flags of run.
 type runFlags struct {
 	device, out, resume string
-	list                bool
+	list, partition     bool
 	planFlags
 }
 
@@ -39,6 +39,7 @@ flight; a second one stops at once.`,
 		Example: `  bench run --profile quick
   bench run --suite gemm,moe --profile standard --out results
   bench run --suite moe --zipf-exponent 1.2 --batch 64,1024
+  bench run --out /shared/results --partition
   bench run --list
   bench run --resume results/20260131T120000Z-1a2b.journal`,
 		Args: cobra.NoArgs,
@@ -48,6 +49,7 @@ flight; a second one stops at once.`,
 	f.register(fl)
 	fl.StringVar(&f.device, "device", "auto", "what to measure: auto, host, cuda, or cuda:0,1")
 	fl.StringVar(&f.out, "out", "results", "folder for the journal and the Parquet file")
+	fl.BoolVar(&f.partition, "partition", false, "put the Parquet file into date=YYYY-MM-DD/host=NAME/ below the folder, for many nights and nodes")
 	fl.StringVar(&f.resume, "resume", "", "journal of a run to go on with")
 	fl.BoolVar(&f.list, "list", false, "print the plan with each workload's arithmetic, and measure nothing")
 	return c
@@ -138,8 +140,16 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 // finish predicts, writes the Parquet file, drops the journal, and reports.
 func (f *runFlags) finish(cmd *cobra.Command, result *datasets.Run, journal *datasets.Journal, journalPath string) error {
 	addPredictions(result)
-	file := filepath.Join(f.out, result.Meta.ID+".parquet")
-	if err := datasets.WriteFile(file, result); err != nil {
+	folder := f.out
+	if f.partition {
+		folder = filepath.Join(folder, datasets.PartitionFolder(&result.Meta))
+	}
+	file := filepath.Join(folder, result.Meta.ID+".parquet")
+	err := os.MkdirAll(folder, 0o755)
+	if err == nil {
+		err = datasets.WriteFile(file, result)
+	}
+	if err != nil {
 		return fmt.Errorf("the results are not written: %w; every case is kept in %s: make room, then bench run --resume %s", err, journalPath, journalPath)
 	}
 	journal.Close()
