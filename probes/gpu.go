@@ -29,9 +29,14 @@ type GPU struct {
 	ECC       Reading[string]
 	ECCErrors Reading[int64]
 	// MIG is "on" or "off".
-	MIG Reading[string]
-	// NVLinks is how many links are up.
-	NVLinks Reading[int]
+	MIG     Reading[string]
+	NVLinks Reading[Links]
+	// RetiredPages is rows remapped (A100 and later) for uncorrected errors, and
+	// PendingRetirement is set where a reset is needed for more of it.
+	RetiredPages      Reading[int64]
+	PendingRetirement bool
+	// Persistence is "on" or "off".
+	Persistence Reading[string]
 	// Processes is how many compute processes hold the GPU.
 	Processes Reading[int]
 }
@@ -40,6 +45,8 @@ type GPU struct {
 type GPUs struct {
 	Driver, NVML, CUDA Reading[string]
 	Devices            []GPU
+	// P2P is the NVLink status between every two of Devices, "ok" or why not.
+	P2P [][]string
 }
 
 // NoDriverError says that there is no NVIDIA driver to ask.
@@ -53,14 +60,8 @@ func ThisMachinesGPUs() (*GPUs, error) { return ReadGPUs(nvml.New()) }
 
 // ReadGPUs lists the GPUs of an NVML, real or mock.
 func ReadGPUs(lib nvml.Interface) (*GPUs, error) {
-	switch ret := lib.Init(); ret {
-	case nvml.SUCCESS:
-	case nvml.ERROR_LIBRARY_NOT_FOUND:
-		return nil, &NoDriverError{"no NVIDIA GPU can be used: libnvidia-ml.so.1, which comes with the driver, is not installed"}
-	case nvml.ERROR_DRIVER_NOT_LOADED:
-		return nil, &NoDriverError{"no NVIDIA GPU can be used: the driver is installed but not loaded"}
-	default:
-		return nil, &NoDriverError{"no NVIDIA GPU can be used: NVML does not start: " + ret.Error()}
+	if err := initNVML(lib); err != nil {
+		return nil, err
 	}
 	defer lib.Shutdown()
 	out := &GPUs{}
@@ -72,18 +73,38 @@ func ReadGPUs(lib nvml.Interface) (*GPUs, error) {
 	if ret != nvml.SUCCESS {
 		return nil, errors.New("NVML could not count the GPUs: " + ret.Error())
 	}
+	var handles []nvml.Device
 	for i := range n {
 		d, ret := lib.DeviceGetHandleByIndex(i)
 		if ret != nvml.SUCCESS {
 			out.Devices = append(out.Devices, GPU{Index: i, Name: Reading[string]{Unread: ret.Error()}})
 			continue
 		}
-		out.Devices = append(out.Devices, readGPU(i, d))
+		out.Devices = append(out.Devices, readGPU(lib, i, d))
+		handles = append(handles, d)
+	}
+	// The matrix is by position, so it is only told where every GPU answers.
+	if len(handles) == n {
+		out.P2P = readP2P(handles)
 	}
 	return out, nil
 }
 
-func readGPU(i int, d nvml.Device) GPU {
+// initNVML starts NVML, or says in one sentence why there is no GPU to ask.
+func initNVML(lib nvml.Interface) error {
+	switch ret := lib.Init(); ret {
+	case nvml.SUCCESS:
+		return nil
+	case nvml.ERROR_LIBRARY_NOT_FOUND:
+		return &NoDriverError{"no NVIDIA GPU can be used: libnvidia-ml.so.1, which comes with the driver, is not installed"}
+	case nvml.ERROR_DRIVER_NOT_LOADED:
+		return &NoDriverError{"no NVIDIA GPU can be used: the driver is installed but not loaded"}
+	default:
+		return &NoDriverError{"no NVIDIA GPU can be used: NVML does not start: " + ret.Error()}
+	}
+}
+
+func readGPU(lib nvml.Interface, i int, d nvml.Device) GPU {
 	g := GPU{Index: i, Name: from(d.GetName()), UUID: from(d.GetUUID())}
 	if major, minor, ret := d.GetCudaComputeCapability(); ret == nvml.SUCCESS {
 		g.ComputeCapability.Value = fmt.Sprintf("%d.%d", major, minor)
@@ -101,7 +122,7 @@ func readGPU(i int, d nvml.Device) GPU {
 	g.PowerWatt = convert(from(d.GetPowerUsage()), milli)
 	g.PowerLimitWatt = convert(from(d.GetEnforcedPowerLimit()), milli)
 	g.TemperatureC = convert(from(d.GetTemperature(nvml.TEMPERATURE_GPU)), func(v uint32) float64 { return float64(v) })
-	g.ClockReasons = convert(from(d.GetCurrentClocksEventReasons()), clockReasons)
+	g.ClockReasons = convert(from(eventReasons(lib, d)), clockReasons)
 	if now, _, ret := d.GetEccMode(); ret == nvml.SUCCESS {
 		g.ECC.Value = onOff(now == nvml.FEATURE_ENABLED)
 	} else {
@@ -114,18 +135,13 @@ func readGPU(i int, d nvml.Device) GPU {
 	} else {
 		g.MIG.Unread = ret.Error()
 	}
-	for link := range nvml.NVLINK_MAX_LINKS {
-		state, ret := d.GetNvLinkState(link)
-		if ret != nvml.SUCCESS {
-			if link == 0 {
-				g.NVLinks.Unread = ret.Error()
-			}
-			break
-		}
-		if state == nvml.FEATURE_ENABLED {
-			g.NVLinks.Value++
-		}
+	g.NVLinks = readLinks(d)
+	if _, uncorrected, pending, _, ret := d.GetRemappedRows(); ret == nvml.SUCCESS {
+		g.RetiredPages.Value, g.PendingRetirement = int64(uncorrected), pending
+	} else {
+		g.RetiredPages.Unread = "NVML: " + ret.Error()
 	}
+	g.Persistence = convert(from(d.GetPersistenceMode()), func(s nvml.EnableState) string { return onOff(s == nvml.FEATURE_ENABLED) })
 	g.Processes = convert(from(d.GetComputeRunningProcesses()), func(p []nvml.ProcessInfo) int { return len(p) })
 	return g
 }
@@ -147,10 +163,28 @@ func (g *GPU) Concerns() []string {
 	if g.MIG.Value == "on" {
 		out = append(out, "MIG is on: a slice is not the whole GPU")
 	}
+	if g.PendingRetirement {
+		out = append(out, "memory rows wait to be remapped: reset the GPU")
+	}
+	if n := g.RetiredPages.Value; n > 0 {
+		out = append(out, fmt.Sprintf("%d memory rows were remapped after uncorrected errors", n))
+	}
+	if g.Persistence.Value == "off" {
+		out = append(out, "persistence mode is off: the driver is loaded anew for each process")
+	}
 	if n := g.Processes.Value; n > 0 {
 		out = append(out, fmt.Sprintf("%d other compute processes hold it", n))
 	}
 	return out
+}
+
+// eventReasons asks by the call's old name where the driver is older than R535:
+// go-nvml would call a symbol that is not there.
+func eventReasons(lib nvml.Interface, d nvml.Device) (uint64, nvml.Return) {
+	if lib.Extensions().LookupSymbol("nvmlDeviceGetCurrentClocksEventReasons") == nil {
+		return d.GetCurrentClocksEventReasons()
+	}
+	return d.GetCurrentClocksThrottleReasons()
 }
 
 // clockReasons names the bits of nvmlClocksEventReasons (nvml.h).

@@ -141,31 +141,11 @@ func TestCPUListRejects(t *testing.T) {
 	}
 }
 
-// The mock knows names and memory; what the mock leaves open is filled in here.
 func TestReadGPUs(t *testing.T) {
-	lib := dgxh100.New()
-	for _, d := range lib.Devices {
-		d := d.(*server.Device)
-		d.GetClockInfoFunc = func(nvml.ClockType) (uint32, nvml.Return) { return 1980, nvml.SUCCESS }
-		d.GetMaxClockInfoFunc = func(c nvml.ClockType) (uint32, nvml.Return) {
-			if c == nvml.CLOCK_MEM {
-				return 2619, nvml.SUCCESS
-			}
-			return 1980, nvml.SUCCESS
-		}
-		d.GetPowerUsageFunc = func() (uint32, nvml.Return) { return 0, nvml.ERROR_NOT_SUPPORTED }
-		d.GetEnforcedPowerLimitFunc = func() (uint32, nvml.Return) { return 700000, nvml.SUCCESS }
-		d.GetTemperatureFunc = func(nvml.TemperatureSensors) (uint32, nvml.Return) { return 40, nvml.SUCCESS }
-		d.GetCurrentClocksEventReasonsFunc = func() (uint64, nvml.Return) { return 1 | 4, nvml.SUCCESS }
-		d.GetEccModeFunc = func() (nvml.EnableState, nvml.EnableState, nvml.Return) {
-			return nvml.FEATURE_ENABLED, nvml.FEATURE_ENABLED, nvml.SUCCESS
-		}
-		d.GetTotalEccErrorsFunc = func(nvml.MemoryErrorType, nvml.EccCounterType) (uint64, nvml.Return) { return 2, nvml.SUCCESS }
-		d.GetNvLinkStateFunc = func(link int) (nvml.EnableState, nvml.Return) {
-			return nvml.FEATURE_ENABLED, nvml.SUCCESS
-		}
-		d.GetComputeRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) { return nil, nvml.SUCCESS }
-	}
+	lib := mockNode()
+	lib.Devices[7].(*server.Device).GetPowerUsageFunc = func() (uint32, nvml.Return) { return 0, nvml.ERROR_NOT_SUPPORTED }
+	lib.Devices[7].(*server.Device).GetCurrentClocksEventReasonsFunc = func() (uint64, nvml.Return) { return 1 | 4, nvml.SUCCESS }
+	lib.Devices[7].(*server.Device).GetTotalEccErrorsFunc = func(nvml.MemoryErrorType, nvml.EccCounterType) (uint64, nvml.Return) { return 2, nvml.SUCCESS }
 	got, err := ReadGPUs(lib)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +155,7 @@ func TestReadGPUs(t *testing.T) {
 	}
 	g := got.Devices[7]
 	if !strings.Contains(g.Name.Value, "H100") || g.ComputeCapability.Value != "9.0" || g.MaxMemoryClockHz.Value != 2.619e9 ||
-		g.PowerLimitWatt.Value != 700 || g.NVLinks.Value != nvml.NVLINK_MAX_LINKS || g.Index != 7 {
+		g.PowerLimitWatt.Value != 700 || g.NVLinks.Value != (Links{Up: 18, ToSwitch: 18}) || g.Index != 7 {
 		t.Errorf("got %+v", g)
 	}
 	if g.PowerWatt.Unread == "" || g.PowerWatt.Value != 0 {

@@ -86,14 +86,17 @@ func showGPUs(w io.Writer) {
 		fmt.Fprintf(w, "cuda: %v, so the suites run on the host only\n", err)
 		return
 	}
+	for _, s := range gpus.Shortfalls() {
+		fmt.Fprintf(w, "this node is not whole: %s\n", s)
+	}
 	for i := range gpus.Devices {
 		g := &gpus.Devices[i]
 		fmt.Fprintf(w, "cuda:%d: %s (%s)\n", g.Index, g.Name, g.UUID)
 		fmt.Fprintf(w, "  %-14s driver %s, CUDA %s, NVML %s\n", "software", gpus.Driver, gpus.CUDA, gpus.NVML)
-		fmt.Fprintf(w, "  %-14s compute capability %s, %s of memory, clock at most %s, power limit %s, %s NVLinks up\n", "device",
+		fmt.Fprintf(w, "  %-14s compute capability %s, %s of memory, clock at most %s, power limit %s, NVLinks %s\n", "device",
 			g.ComputeCapability, shown(g.MemoryBytes, func(v int64) string { return reports.Bytes(float64(v)) }),
 			shown(g.MaxSMClockHz, func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) }),
-			shown(g.PowerLimitWatt, func(v float64) string { return fmt.Sprintf("%.0f W", v) }), g.NVLinks)
+			shown(g.PowerLimitWatt, func(v float64) string { return fmt.Sprintf("%.0f W", v) }), shown(g.NVLinks, probes.Links.String))
 		concerns := g.Concerns()
 		if len(concerns) == 0 {
 			concerns = []string{"nothing speaks against measuring now"}
