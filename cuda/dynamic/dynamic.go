@@ -1,0 +1,158 @@
+// Package dynamic opens a vendor's shared library at run time, so that the
+// program builds and starts where the library is not installed. A library comes
+// from the places that the loader trusts or from an absolute path, and never
+// from a relative one or the working directory. It stays open: its threads may
+// not survive being unmapped.
+package dynamic
+
+/*
+#cgo LDFLAGS: -ldl
+#include <stdlib.h>
+#include "open.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+)
+
+// Library is an open shared library.
+type Library struct {
+	handle unsafe.Pointer
+	path   string
+}
+
+// MissingError says that a library, or a symbol of one, is not there.
+type MissingError struct {
+	// Library is the name asked for first, or the file that lacks a symbol.
+	Library string
+	// Looked is where it was looked for; empty where a symbol is missing.
+	Looked []string
+	// Reason is a clause such as "it is not installed".
+	Reason string
+}
+
+func (e *MissingError) Error() string {
+	if len(e.Looked) == 0 {
+		return e.Library + ": " + e.Reason
+	}
+	return fmt.Sprintf("%s: %s (looked in %s)", e.Library, e.Reason, strings.Join(e.Looked, ", "))
+}
+
+// Open opens the first of names that is there. A name without a slash is looked
+// up by the loader (LD_LIBRARY_PATH, its cache and its default folders); one with
+// a slash must be absolute. The error is a *MissingError.
+func Open(names []string) (*Library, error) {
+	if len(names) == 0 {
+		return nil, errors.New("no library was named")
+	}
+	missing := &MissingError{Library: names[0], Reason: "it is not installed"}
+	for _, name := range names {
+		if err := trusted(name); err != "" {
+			missing.Reason = err
+			return nil, missing
+		}
+		l, err := open(name)
+		if l != nil {
+			return l, nil
+		}
+		missing.Looked = append(missing.Looked, places(name)...)
+		if !strings.Contains(err, "cannot open shared object file: No such file") {
+			// It is there, and does not load: that is what the user must hear.
+			missing.Reason = "it does not load: " + err
+		}
+	}
+	return nil, missing
+}
+
+// OpenOverridden is Open(names), unless the environment variable names one file
+// by its absolute path, which is then the only one tried.
+func OpenOverridden(variable string, names []string) (*Library, error) {
+	path := os.Getenv(variable)
+	if path == "" {
+		return Open(names)
+	}
+	if !filepath.IsAbs(path) {
+		return nil, &MissingError{Library: names[0], Reason: fmt.Sprintf("%s is %q, and must be an absolute path", variable, path)}
+	}
+	return Open([]string{path})
+}
+
+// Path is the file that the loader took, with symbolic links resolved.
+func (l *Library) Path() string { return l.path }
+
+// Symbol returns a function's address, or a *MissingError that names it.
+func (l *Library) Symbol(name string) (unsafe.Pointer, error) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	if p := C.dynamic_symbol(l.handle, c); p != nil {
+		return p, nil
+	}
+	return nil, &MissingError{Library: l.path, Reason: "it has no function " + name + ": a newer version is needed"}
+}
+
+func open(name string) (*Library, string) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	var path [4096]C.char
+	var reason [512]C.char
+	h := C.dynamic_open(c, &path[0], C.size_t(len(path)), &reason[0], C.size_t(len(reason)))
+	if h == nil {
+		return nil, C.GoString(&reason[0])
+	}
+	l := &Library{handle: h, path: C.GoString(&path[0])}
+	if real, err := filepath.EvalSymlinks(l.path); err == nil {
+		l.path = real
+	}
+	return l, ""
+}
+
+// trusted says why a name may not be opened, or "". LD_LIBRARY_PATH often has an
+// empty entry by accident (a colon too many), which the loader takes for the
+// working directory: that matters only where the library lies there.
+func trusted(name string) string {
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			return "it is named by a relative path, which is refused: give an absolute one"
+		}
+		return ""
+	}
+	for _, folder := range searchPath() {
+		if filepath.IsAbs(folder) {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
+			return fmt.Sprintf("LD_LIBRARY_PATH would take it from the relative folder %q, which is refused: name folders by absolute paths", folder)
+		}
+	}
+	return ""
+}
+
+// searchPath is LD_LIBRARY_PATH's folders, which both colons and semicolons
+// part (ld.so(8)).
+func searchPath() []string {
+	v, ok := os.LookupEnv("LD_LIBRARY_PATH")
+	if !ok || v == "" {
+		return nil
+	}
+	return strings.Split(strings.ReplaceAll(v, ";", ":"), ":")
+}
+
+// places says where the loader looks for a name.
+func places(name string) []string {
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	out := []string{}
+	for _, folder := range searchPath() {
+		if filepath.IsAbs(folder) {
+			out = append(out, filepath.Join(folder, name))
+		}
+	}
+	return append(out, "the loader's cache and default folders for "+name)
+}
