@@ -9,37 +9,69 @@ import (
 	"strings"
 )
 
-// WriteCSV writes the rows of runs as CSV (RFC 4180) with the columns of the
-// Parquet form, a header first. A null is an empty cell; the elements of a list
-// are separated by spaces, those of texts by "; ".
-func WriteCSV(w io.Writer, runs []*Run) error {
-	out := csv.NewWriter(w)
-	cells := make([]string, len(fields))
-	for i := range fields {
-		cells[i] = fields[i].name
+// Exporter writes rows for other programs, as they come.
+type Exporter interface {
+	// Export takes rows of one run, which may come in several calls.
+	Export(meta *Meta, rows []Row) error
+	// Close completes the output; it does not close the writer.
+	Close() error
+}
+
+// Exporters makes an exporter by the name of its format.
+var Exporters = map[string]func(io.Writer) Exporter{
+	"csv": newCSV, "json": newJSON, "openmetrics": newOpenMetrics, "benchfmt": newBenchfmt,
+}
+
+// csvExporter writes CSV (RFC 4180) with the columns of the Parquet form, a
+// header first. A null is an empty cell; the elements of a list are separated
+// by spaces, those of texts by "; ".
+type csvExporter struct {
+	out   *csv.Writer
+	begun bool
+	cells []string
+	r     record
+}
+
+func newCSV(w io.Writer) Exporter { return &csvExporter{out: csv.NewWriter(w)} }
+
+func (e *csvExporter) header() error {
+	if e.begun {
+		return nil
 	}
-	if err := out.Write(cells); err != nil {
+	e.begun, e.cells = true, make([]string, len(fields))
+	for i := range fields {
+		e.cells[i] = fields[i].name
+	}
+	return e.out.Write(e.cells)
+}
+
+func (e *csvExporter) Export(meta *Meta, rows []Row) error {
+	if err := e.header(); err != nil {
 		return err
 	}
-	var r record
-	for _, run := range runs {
-		for i := range run.Rows {
-			if err := r.flatten(&run.Rows[i], run.Meta.ID); err != nil {
-				return err
-			}
-			for c := range fields {
-				cells[c] = ""
-				if !fields[c].null(&r) {
-					cells[c] = fields[c].cell(&r)
-				}
-			}
-			if err := out.Write(cells); err != nil {
-				return err
+	for i := range rows {
+		if err := e.r.flatten(&rows[i], meta.ID); err != nil {
+			return err
+		}
+		for c := range fields {
+			e.cells[c] = ""
+			if !fields[c].null(&e.r) {
+				e.cells[c] = fields[c].cell(&e.r)
 			}
 		}
+		if err := e.out.Write(e.cells); err != nil {
+			return err
+		}
 	}
-	out.Flush()
-	return out.Error()
+	return nil
+}
+
+func (e *csvExporter) Close() error {
+	if err := e.header(); err != nil {
+		return err
+	}
+	e.out.Flush()
+	return e.out.Error()
 }
 
 // cell is the column's value as text.
@@ -73,29 +105,41 @@ func plainCell(s string) string {
 	return s
 }
 
-// WriteJSON writes the rows of runs as one JSON array of objects with the
-// columns of the Parquet form, nulls left out. A number that JSON lacks is
-// left out as well.
-func WriteJSON(w io.Writer, runs []*Run) error {
-	b := bufio.NewWriterSize(w, 1<<16)
-	b.WriteByte('[')
-	first := true
-	var r record
-	for _, run := range runs {
-		for i := range run.Rows {
-			if err := r.flatten(&run.Rows[i], run.Meta.ID); err != nil {
-				return err
-			}
-			if !first {
-				b.WriteByte(',')
-			}
-			first = false
-			b.WriteByte('\n')
-			b.Write(appendColumns(nil, &r, func(f *field) bool {
-				return f.float == nil || !math.IsNaN(*f.float(&r)) && !math.IsInf(*f.float(&r), 0)
-			}))
+// jsonExporter writes one JSON array of objects with the columns of the Parquet
+// form, nulls left out. A number that JSON lacks is left out as well.
+type jsonExporter struct {
+	out   *bufio.Writer
+	begun bool
+	r     record
+	line  []byte
+}
+
+func newJSON(w io.Writer) Exporter { return &jsonExporter{out: bufio.NewWriterSize(w, 1<<16)} }
+
+func (e *jsonExporter) Export(meta *Meta, rows []Row) error {
+	for i := range rows {
+		if err := e.r.flatten(&rows[i], meta.ID); err != nil {
+			return err
+		}
+		before := ",\n"
+		if !e.begun {
+			e.begun, before = true, "[\n"
+		}
+		e.out.WriteString(before)
+		e.line = appendColumns(e.line[:0], &e.r, func(f *field) bool {
+			return f.float == nil || !math.IsNaN(*f.float(&e.r)) && !math.IsInf(*f.float(&e.r), 0)
+		})
+		if _, err := e.out.Write(e.line); err != nil {
+			return err
 		}
 	}
-	b.WriteString("\n]\n")
-	return b.Flush()
+	return nil
+}
+
+func (e *jsonExporter) Close() error {
+	if !e.begun {
+		e.out.WriteByte('[')
+	}
+	e.out.WriteString("\n]\n")
+	return e.out.Flush()
 }

@@ -72,6 +72,9 @@ func CeilingsOf(rows []datasets.Row, deviceID string) []datasets.Ceiling {
 	return ceilings.Of(rows, deviceID)
 }
 
+// IsCeiling reports whether CeilingsOf would pick the row.
+func IsCeiling(row *datasets.Row) bool { return ceilings.Is(row) }
+
 // Predict never fails: a workload that the tier cannot predict comes back with
 // NotPredicted saying why.
 func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {

@@ -94,40 +94,56 @@ func ceilings(run *datasets.Run, id string) []datasets.Ceiling {
 	return predict.CeilingsOf(rows, id)
 }
 
-// bind decides which of the input's devices the override stands for, and
-// returns that ID, "" where there is no override.
+// binding decides which of the input's devices the override stands for.
+type binding struct {
+	devices      *Devices
+	all, unknown []string
+	seen         map[string]bool
+}
+
+func (b *binding) add(run *datasets.Run) {
+	if b.seen == nil {
+		b.seen = map[string]bool{}
+	}
+	for j := range run.Rows {
+		id := run.Rows[j].DeviceID
+		if b.seen[id] {
+			continue
+		}
+		b.seen[id] = true
+		b.all = append(b.all, id)
+		if _, ok := b.devices.find(run, id); !ok {
+			b.unknown = append(b.unknown, id)
+		}
+	}
+}
+
+// id is the device that the override stands for, "" where there is none.
+func (b *binding) id() (string, error) {
+	switch {
+	case b.seen[b.devices.Override.ID]:
+		return b.devices.Override.ID, nil
+	case len(b.all) == 1:
+		return b.all[0], nil
+	case len(b.unknown) == 1:
+		return b.unknown[0], nil
+	case len(b.all) == 0:
+		return "", nil
+	}
+	return "", fmt.Errorf("the device %s is none of the input's (%s): give its file that \"id\"",
+		Clean(b.devices.Override.ID), Clean(strings.Join(b.all, ", ")))
+}
+
+// bind returns the ID that the override stands for, "" where there is none.
 func (d *Devices) bind(runs []*datasets.Run) (string, error) {
 	if d.Override == nil {
 		return "", nil
 	}
-	var all, unknown []string
-	seen := map[string]bool{}
-	for i := range runs {
-		for j := range runs[i].Rows {
-			id := runs[i].Rows[j].DeviceID
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			all = append(all, id)
-			if id == d.Override.ID {
-				return id, nil
-			}
-			if _, ok := d.find(runs[i], id); !ok {
-				unknown = append(unknown, id)
-			}
-		}
+	b := binding{devices: d}
+	for _, run := range runs {
+		b.add(run)
 	}
-	switch {
-	case len(all) == 1:
-		return all[0], nil
-	case len(unknown) == 1:
-		return unknown[0], nil
-	case len(all) == 0:
-		return "", nil
-	}
-	return "", fmt.Errorf("the device %s is none of the input's (%s): give its file that \"id\"",
-		Clean(d.Override.ID), Clean(strings.Join(all, ", ")))
+	return b.id()
 }
 
 // context is what predicting on one device of one run needs, prepared once.

@@ -169,12 +169,3 @@ func (r *Report) headline() []Group {
 	}
 	return out
 }
-
-// WithPredictions is the report's runs with the report's predictions in place
-// of those that were kept in their files.
-func WithPredictions(r *Report) []*datasets.Run {
-	for i := range r.Rows {
-		r.Rows[i].Row.Predictions = r.Rows[i].Predictions
-	}
-	return r.Runs
-}

@@ -37,25 +37,27 @@ func (f *joinFlags) broken(c *cobra.Command) func(error) {
 	return func(err error) { fmt.Fprintf(c.ErrOrStderr(), "bench: warning: passed over: %v\n", err) }
 }
 
+// asked is the tiers and the devices that the flags ask for.
+func (f *joinFlags) asked() ([]datasets.Tier, reports.Devices, error) {
+	tiers, err := parseTiers(f.tiers)
+	if err != nil || f.device == "" {
+		return tiers, reports.Catalogue(nil), err
+	}
+	d, err := catalog.LookupOrLoad(f.device)
+	return tiers, reports.Catalogue(&d), err
+}
+
 // join reads paths and predicts every row.
 func (f *joinFlags) join(cmd *cobra.Command, paths []string) (*reports.Report, error) {
-	tiers, err := parseTiers(f.tiers)
+	tiers, devices, err := f.asked()
 	if err != nil {
 		return nil, err
-	}
-	var override *datasets.Device
-	if f.device != "" {
-		d, err := catalog.LookupOrLoad(f.device)
-		if err != nil {
-			return nil, err
-		}
-		override = &d
 	}
 	runs, err := readRuns(paths, f.broken(cmd))
 	if err != nil {
 		return nil, err
 	}
-	return reports.New(runs, tiers, reports.Catalogue(override))
+	return reports.New(runs, tiers, devices)
 }
 
 // readRuns reads Parquet files and folders of them. No row at all is an error.

@@ -20,14 +20,16 @@ func Of(rows []datasets.Row, deviceID string) []datasets.Ceiling {
 	var out []datasets.Ceiling
 	for i := range rows {
 		r := &rows[i]
-		if r.DeviceID != deviceID || !r.Measurement.Usable() || r.Measurement.Source == datasets.SourceImported {
-			continue
-		}
-		if isCeiling(r.Workload) {
+		if r.DeviceID == deviceID && Is(r) {
 			out = append(out, datasets.Ceiling{Workload: r.Workload, Key: r.Workload.Key(), Seconds: r.Measurement.TimeS})
 		}
 	}
 	return out
+}
+
+// Is reports whether a row is a ceiling of its device.
+func Is(r *datasets.Row) bool {
+	return r.Measurement.Usable() && r.Measurement.Source != datasets.SourceImported && isCeiling(r.Workload)
 }
 
 func isCeiling(w datasets.Workload) bool {

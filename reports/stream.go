@@ -1,0 +1,119 @@
+package reports
+
+import (
+	"iter"
+	"slices"
+
+	"bench/datasets"
+	"bench/predict"
+)
+
+// Part is some rows of one file, joined with their predictions.
+type Part struct {
+	File *datasets.File
+	Rows []Joined
+
+	rows []datasets.Row
+}
+
+// Predicted is the part's rows with the part's predictions in place of those
+// that were kept in the file.
+func (p *Part) Predicted() []datasets.Row {
+	for i := range p.rows {
+		p.rows[i].Predictions = p.Rows[i].Predictions
+	}
+	return p.rows
+}
+
+// Stream reads the files that paths name and joins every row with its
+// predictions, as Predict does, in bounded memory: a part is a row group. Of
+// the file that a part comes from only what a device's ceilings need is held.
+// The scanner's Columns must be none, for all, or include JoinColumns.
+func Stream(s *datasets.Scanner, paths []string, tiers []datasets.Tier, devices Devices) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) {
+		override := ""
+		if devices.Override != nil {
+			b := binding{devices: &devices}
+			for f, err := range (&datasets.Scanner{Broken: s.Broken}).Files(paths) {
+				var head *datasets.Run
+				if err == nil {
+					head, err = headOf(f)
+				}
+				if err != nil {
+					yield(Part{}, err)
+					return
+				}
+				b.add(head)
+			}
+			var err error
+			if override, err = b.id(); err != nil {
+				yield(Part{}, err)
+				return
+			}
+		}
+		var file *datasets.File
+		var head *datasets.Run
+		var contexts map[string]*context
+		for batch, err := range s.Rows(paths) {
+			if err == nil && batch.File != file {
+				file, contexts = batch.File, map[string]*context{}
+				if int(file.NumRows) == len(batch.Rows) {
+					head = &datasets.Run{Meta: file.Meta, Devices: file.Devices, Rows: batch.Rows}
+				} else {
+					head, err = headOf(file)
+				}
+			}
+			if err != nil {
+				yield(Part{}, err)
+				return
+			}
+			joined := make([]Joined, len(batch.Rows))
+			predictions := make([]datasets.Prediction, len(batch.Rows)*len(tiers))
+			for i := range batch.Rows {
+				if id := batch.Rows[i].DeviceID; contexts[id] == nil {
+					contexts[id] = devices.context(head, id, override, tiers)
+				}
+			}
+			overChunks(len(joined), func(i int) {
+				row := &batch.Rows[i]
+				joined[i] = Joined{Row: row, Predictions: predictions[i*len(tiers) : (i+1)*len(tiers) : (i+1)*len(tiers)]}
+				joined[i].predict(contexts[row.DeviceID], tiers)
+			})
+			if !yield(Part{file, joined, batch.Rows}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// JoinColumns are the columns that joining and counting a row needs.
+func JoinColumns() []string {
+	return append(datasets.WorkloadColumns(), "device_id", "source", "verdict", "reason", "flags", "time_median_s", "import_tool")
+}
+
+// headOf is a file's run with those rows alone that decide what is known of its
+// devices: what may be a ceiling, and one row of each device and source.
+func headOf(f *datasets.File) (*datasets.Run, error) {
+	head := &datasets.Run{Meta: f.Meta, Devices: f.Devices}
+	type id struct {
+		device string
+		source datasets.Source
+	}
+	seen := map[id]bool{}
+	s := datasets.Scanner{Columns: append(datasets.WorkloadColumns(), "device_id", "source", "verdict", "time_median_s")}
+	for batch, err := range s.Rows([]string{f.Path}) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range batch.Rows {
+			r := &batch.Rows[i]
+			k := id{r.DeviceID, r.Measurement.Source}
+			if !seen[k] || predict.IsCeiling(r) {
+				seen[k] = true
+				head.Rows = append(head.Rows, *r)
+			}
+		}
+	}
+	head.Rows = slices.Clip(head.Rows)
+	return head, nil
+}
