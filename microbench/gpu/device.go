@@ -1,0 +1,147 @@
+package gpu
+
+import (
+	"fmt"
+	"strings"
+
+	"bench/cuda"
+	"bench/datasets"
+	"bench/datasets/catalog"
+)
+
+// gpu is one GPU with what is open on it.
+type gpu struct {
+	device *cuda.Device
+	// ctx and stream are nil before open.
+	ctx       *cuda.Context
+	stream    *cuda.Stream
+	modules   map[string]*cuda.Module
+	functions map[[2]string]*cuda.Function
+	hold      *hold
+}
+
+func (g *gpu) open() error {
+	if g.ctx != nil {
+		return nil
+	}
+	ctx, err := g.device.Open()
+	if err != nil {
+		return err
+	}
+	stream, err := ctx.NewStream()
+	if err != nil {
+		ctx.Close()
+		return err
+	}
+	g.ctx, g.stream = ctx, stream
+	g.modules, g.functions = map[string]*cuda.Module{}, map[[2]string]*cuda.Function{}
+	return nil
+}
+
+func (g *gpu) close() error {
+	if g.ctx == nil {
+		return nil
+	}
+	ctx := g.ctx
+	g.ctx, g.stream, g.hold = nil, nil, nil
+	return ctx.Close() // and with it all that is in the context
+}
+
+// function is a kernel on this GPU, loaded once.
+func (g *gpu) function(kernelFile, name string) (*cuda.Function, error) {
+	key := [2]string{kernelFile, name}
+	if f := g.functions[key]; f != nil {
+		return f, nil
+	}
+	m := g.modules[kernelFile]
+	if m == nil {
+		var err error
+		if m, err = loadModule(g.ctx, kernelFile); err != nil {
+			return nil, fmt.Errorf("the kernels of %s: %w", kernelFile, err)
+		}
+		g.modules[kernelFile] = m
+	}
+	f, err := m.Function(name)
+	if err != nil {
+		return nil, err
+	}
+	g.functions[key] = f
+	return f, nil
+}
+
+// String names the GPU as a fault does.
+func (g *gpu) String() string {
+	return fmt.Sprintf("cuda:%d (%s, %s, PCI %s)", g.device.Index, g.device.Name, g.device.UUID, g.device.PCI)
+}
+
+// describe is the catalogue's device for the first GPU's name, with what the
+// driver reports in the place of what is published.
+func describe(gpus []*gpu) datasets.Device {
+	d := gpus[0].device
+	name := strings.TrimSuffix(d.Name, simulated)
+	dev := datasets.Device{ID: slug(name), Vendor: "NVIDIA", PeakFLOPs: map[datasets.DType]datasets.Figure{}}
+	if id, ok := catalog.Match(name); ok {
+		if entry, err := catalog.Lookup(id); err == nil {
+			dev = entry
+		}
+	} else {
+		// Not in the catalogue: no peak is known, and every type of the
+		// architecture can still be measured.
+		for _, t := range types(d) {
+			dev.PeakFLOPs[t] = datasets.Figure{}
+		}
+	}
+	reported := func(v float64, what string) datasets.Figure {
+		return datasets.Figure{Value: v, Origin: datasets.Measured, Source: "the driver's " + what}
+	}
+	dev.Name, dev.Kind, dev.Arch = d.Name, "gpu", fmt.Sprintf("sm_%d%d", d.Major, d.Minor)
+	dev.Units = d.SMs
+	dev.MemoryBytes = reported(float64(d.MemoryBytes), "cuDeviceTotalMem")
+	if d.ClockHz > 0 {
+		dev.ClockHz = clock(dev.ClockHz, reported(d.ClockHz, "CU_DEVICE_ATTRIBUTE_CLOCK_RATE"))
+	}
+	l2 := datasets.CacheLevel{Level: 2, SizeBytes: reported(float64(d.L2Bytes), "CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE"), LineBytes: 128, SharedBy: d.SMs}
+	caches := []datasets.CacheLevel{l2}
+	for _, c := range dev.Caches {
+		if c.Level != 2 {
+			caches = append(caches, c)
+		}
+	}
+	dev.Caches = caches
+	dev.NodeSize = len(gpus)
+	return dev
+}
+
+// clock keeps the published clock, at which the published peaks hold, and takes
+// the driver's where none is published.
+func clock(published, reported datasets.Figure) datasets.Figure {
+	if published.Value > 0 {
+		return published
+	}
+	return reported
+}
+
+// types are those that tensor cores and vector units of an architecture
+// multiply, from 8.0 on (CUDA C++ Programming Guide, "Compute Capabilities").
+func types(d *cuda.Device) []datasets.DType {
+	out := []datasets.DType{datasets.FP64, datasets.FP32, datasets.TF32, datasets.BF16, datasets.FP16, datasets.INT8}
+	if d.Major > 8 || d.Minor >= 9 {
+		out = append(out, datasets.FP8)
+	}
+	return out
+}
+
+// slug makes a catalogue-like name of what the driver calls the GPU:
+// "NVIDIA L40S" is "l40s".
+func slug(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	if len(words) > 1 && words[0] == "nvidia" {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return "gpu"
+	}
+	return strings.Join(words, "-")
+}

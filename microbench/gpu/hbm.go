@@ -1,0 +1,10 @@
+package gpu
+
+import (
+	"bench/datasets"
+	"bench/microbench"
+)
+
+func (b *Backend) prepareStream(w datasets.Stream) (microbench.Case, error) {
+	return nil, skip("%s/%s has no GPU kernel yet", w.Suite(), w.Op())
+}
