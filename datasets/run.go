@@ -1,5 +1,7 @@
 package datasets
 
+import "strings"
+
 // Row is one case: what was to be done, what it took, and what it should have
 // taken.
 type Row struct {
@@ -51,4 +53,25 @@ type Meta struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	// Notes are warnings that belong to the whole run.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Difference is one part of a machine's fingerprint that changed.
+type Difference struct{ Part, Was, Is string }
+
+// FingerprintDifferences names each part of the fingerprint text a
+// ("name=value; …", Meta.Machine) that b has otherwise, in b's order.
+func FingerprintDifferences(a, b string) []Difference {
+	was := map[string]string{}
+	for part := range strings.SplitSeq(a, "; ") {
+		k, v, _ := strings.Cut(part, "=")
+		was[k] = v
+	}
+	var out []Difference
+	for part := range strings.SplitSeq(b, "; ") {
+		k, v, _ := strings.Cut(part, "=")
+		if was[k] != v {
+			out = append(out, Difference{k, was[k], v})
+		}
+	}
+	return out
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"bench/datasets"
 )
 
 // Line is one figure of an inventory, for people.
@@ -80,17 +82,9 @@ func (f Fingerprint) Hash() string {
 
 // Differences names each part of the fingerprint text a that b has otherwise.
 func Differences(a, b string) []string {
-	theirs := map[string]string{}
-	for part := range strings.SplitSeq(a, "; ") {
-		k, v, _ := strings.Cut(part, "=")
-		theirs[k] = v
-	}
 	var out []string
-	for part := range strings.SplitSeq(b, "; ") {
-		k, v, _ := strings.Cut(part, "=")
-		if theirs[k] != v {
-			out = append(out, fmt.Sprintf("%s was %q and is %q", k, theirs[k], v))
-		}
+	for _, d := range datasets.FingerprintDifferences(a, b) {
+		out = append(out, fmt.Sprintf("%s was %q and is %q", d.Part, d.Was, d.Is))
 	}
 	return out
 }

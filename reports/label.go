@@ -7,6 +7,10 @@ import (
 	"bench/datasets"
 )
 
+// Label names a workload in a table of its suite: what differs between the
+// rows, shortest first.
+func Label(w datasets.Workload) string { return label(w) }
+
 // label names a workload in a table of its suite: what differs between the
 // rows, shortest first.
 func label(w datasets.Workload) string {

@@ -36,6 +36,7 @@ var verbs = []func() *cobra.Command{
 	importCommand,
 	predictCommand,
 	reportCommand,
+	compareCommand,
 	calibrateCommand,
 	exportCommand,
 	validateCommand,

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"growing":   growing,
 			"cases":     cases,
 			"rename-to": renameTo,
+			"run-file":  runFile,
 		},
 	})
 }
