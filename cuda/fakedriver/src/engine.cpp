@@ -1,0 +1,246 @@
+#include "engine.h"
+
+#include "fault.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <unistd.h>
+
+namespace fake {
+
+std::recursive_mutex mutex;
+std::vector<std::unique_ptr<Device>> devices;
+std::map<CUdeviceptr, Allocation> allocations;
+std::set<void *> handles;
+double hostS = 0;
+thread_local CUcontext current = nullptr;
+
+// queueDepth is how many launches a stream of a real device takes before the
+// host has to wait: about a thousand.
+static const size_t queueDepth = 1024;
+
+const Allocation *owner(CUdeviceptr p, double bytes) {
+    auto it = allocations.upper_bound(p);
+    if (it == allocations.begin()) return nullptr;
+    --it;
+    return (double)(p - it->first) + bytes <= (double)it->second.bytes ? &it->second : nullptr;
+}
+
+CUresult enter(const char *call, Needs needs) {
+    // A call that hangs must not keep the others out.
+    mutex.unlock();
+    CUresult e = entered(call);
+    mutex.lock();
+    if (e) {
+        if (sticky(e) && current) current->lost = e;
+        return e;
+    }
+    if (needs == Nothing) return CUDA_SUCCESS;
+    if (devices.empty()) return CUDA_ERROR_NOT_INITIALIZED;
+    if (gone()) return CUDA_ERROR_UNKNOWN;
+    if (needs == AContext) {
+        if (!current || !current->references) return CUDA_ERROR_INVALID_CONTEXT;
+        return current->lost;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUstream resolve(CUstream s) {
+    if ((uintptr_t)s > 2) return known(s) ? s : nullptr; // 1 and 2: CU_STREAM_LEGACY, CU_STREAM_PER_THREAD
+    return current->legacy;
+}
+
+double Cache::touch(CUdeviceptr p, double bytes, double capacity) {
+    if (bytes <= 0) return 0;
+    CUdeviceptr from = p, to = p + (CUdeviceptr)bytes;
+    double hit = 0;
+    for (auto it = ranges.begin(); it != ranges.end();) {
+        CUdeviceptr a = std::max(it->from, from), b = std::min(it->to, to);
+        if (a >= b) {
+            ++it;
+            continue;
+        }
+        hit += (double)(b - a);
+        Range left{it->from, a}, right{b, it->to};
+        it = ranges.erase(it);
+        if (left.from < left.to) ranges.insert(it, left);
+        if (right.from < right.to) ranges.insert(it, right);
+    }
+    if (bytes > capacity) { // it flows through: its own end has gone when its start comes again
+        ranges.clear();
+        return 0;
+    }
+    ranges.push_front({from, to});
+    double held = 0;
+    for (auto it = ranges.begin(); it != ranges.end();) {
+        held += (double)(it->to - it->from);
+        it = held > capacity ? ranges.erase(it) : std::next(it);
+    }
+    return hit;
+}
+
+double seconds(Device *d, const Work &w, double startS) {
+    const Truth &t = truth();
+    double read = 0, write = 0, cached = 0, all = 0;
+    for (const Touch &touch : w.touches) {
+        double hit = d->cache.touch(touch.at, touch.bytes, (double)t.l2Bytes);
+        cached += hit;
+        all += touch.bytes;
+        (touch.write ? write : read) += touch.bytes - hit;
+    }
+    double rate = read > 0 && write > 0 ? t.copyRate : write > 0 ? t.writeRate : t.readRate;
+    double s = std::max((read + write) / rate, all / t.l2Rate);
+    if (w.chaseSteps > 0) s = w.chaseSteps * (cached >= all ? t.l2LatencyS : t.memoryLatencyS);
+    if (w.flops > 0) {
+        auto f = t.flops.find(w.type);
+        s = std::max(s, w.flops / (f == t.flops.end() ? 1e12 : f->second));
+    }
+    return startS + std::max(s, w.linkS) + w.fixedS;
+}
+
+// speed is the share of its full clock at which a device runs now.
+static double speed(Device *d, double nowS) {
+    const Truth &t = truth();
+    double v = 1 - t.sag * (1 - std::exp(-d->busyS / t.sagS));
+    if (t.throttlePeriodS > 0 && std::fmod(nowS, t.throttlePeriodS) > t.throttlePeriodS - t.throttleS) v *= t.throttleFactor;
+    return v;
+}
+
+static double drawNoise(Device *d) {
+    const Truth &t = truth();
+    std::normal_distribution<double> normal(0, 1);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    double f = 1 + t.noise * std::clamp(normal(d->random), -4.0, 4.0);
+    return uniform(d->random) < t.tailProbability ? f * t.tailFactor : f;
+}
+
+CUresult enqueue(CUstream s, Op op) {
+    if (s->capture) {
+        s->capture->ops.push_back(std::move(op));
+        return CUDA_SUCCESS;
+    }
+    // A full queue holds the host up: behind a spin until that gives up.
+    if (s->queue.size() >= queueDepth && s->queue.front().ready && !s->queue.front().ready()) {
+        bool done;
+        if (CUresult e = drain(s, true, &done)) return e;
+    }
+    hostS += truth().hostLaunchS;
+    op.enqueuedS = hostS;
+    if (op.record) {
+        op.record->pending++;
+        op.record->stream = s;
+        s->recordsQueued++;
+    }
+    s->queue.push_back(std::move(op));
+    return CUDA_SUCCESS;
+}
+
+// perform runs one operation and its time.
+static CUresult perform(CUstream s, const Op &op, double startS, bool timed) {
+    Device *d = s->context->device;
+    Work w = op.work ? op.work() : Work{};
+    for (const Touch &t : w.touches)
+        if (t.bytes > 0 && !owner(t.at, t.bytes)) return CUDA_ERROR_ILLEGAL_ADDRESS;
+    double took = seconds(d, w, startS) * s->factor / speed(d, s->nowS);
+    s->nowS += took;
+    d->busyS += took;
+    double size = w.flops;
+    for (const Touch &t : w.touches) size += t.bytes;
+    // Between two events only the time counts, and a spin must always run.
+    if (op.execute && (op.ready || (!timed && size <= truth().executeLimit))) {
+        if (CUresult e = op.execute()) return e;
+        if (op.kernel && wrongs(op.name))
+            for (const Touch &t : w.touches)
+                if (t.write)
+                    for (double i = 1; i < t.bytes; i += 2) ((unsigned char *)t.at)[(size_t)i] ^= 0x55;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult drain(CUstream s, bool wait, bool *done) {
+    CUcontext c = s->context;
+    *done = false;
+    while (!s->queue.empty()) {
+        if (c->lost) break;
+        if (s->hung) return CUDA_SUCCESS;
+        Op &op = s->queue.front();
+        bool hang = op.hang;
+        if (op.graph)
+            for (const Op &inner : *op.graph) hang |= inner.hang;
+        if (hang) {
+            s->hung = true;
+            return CUDA_SUCCESS;
+        }
+        if (op.ready && !op.ready() && !wait) return CUDA_SUCCESS;
+        s->nowS = std::max(s->nowS, op.enqueuedS);
+        CUresult e = CUDA_SUCCESS;
+        if (op.wait) {
+            while (op.wait->pending && op.wait->stream != s) {
+                bool other;
+                if ((e = drain(op.wait->stream, wait, &other))) break;
+                if (!other && op.wait->pending) return CUDA_SUCCESS;
+            }
+            s->nowS = std::max(s->nowS, op.wait->atS);
+        } else if (op.record) {
+            op.record->atS = s->nowS;
+            op.record->recorded = true;
+            op.record->pending--;
+            s->recordsQueued--;
+            s->recordsDone++;
+            s->factor = drawNoise(c->device);
+        } else {
+            bool timed = s->recordsDone > 0 && s->recordsQueued > 0;
+            if (op.ready) hostS = std::max(hostS, s->nowS);
+            if (op.graph) {
+                for (const Op &inner : *op.graph)
+                    if ((e = perform(s, inner, inner.kernel ? truth().graphKernelS : inner.startS, timed))) break;
+            } else {
+                e = perform(s, op, op.startS, timed);
+            }
+            if (op.ready) s->nowS = std::max(s->nowS, hostS); // it ended when the host let go
+        }
+        s->queue.pop_front();
+        if (e) c->lost = e;
+    }
+    if (c->lost) {
+        for (Op &op : s->queue)
+            if (op.record) op.record->pending--;
+        s->queue.clear();
+        s->recordsQueued = 0;
+    }
+    *done = true;
+    s->recordsDone = 0;
+    hostS = std::max(hostS, s->nowS);
+    return c->lost;
+}
+
+CUresult drainAll(CUcontext c, bool blockingOnly) {
+    for (CUstream s : c->streams) {
+        if (blockingOnly && s->nonBlocking) continue;
+        bool done = false;
+        if (CUresult e = drain(s, true, &done)) return e;
+        while (!done) { // a kernel that never ends
+            mutex.unlock();
+            pause();
+            mutex.lock();
+        }
+    }
+    return CUDA_SUCCESS;
+}
+
+static CUresult put(CUstream s, const char *name, double startS, const Work &w, std::function<CUresult()> execute) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    if (!(s = resolve(s))) return CUDA_ERROR_INVALID_HANDLE;
+    Op op;
+    op.name = name;
+    op.kernel = true;
+    op.startS = startS;
+    op.work = [w] { return w; };
+    op.execute = std::move(execute);
+    return enqueue(s, std::move(op));
+}
+
+const Outside outside = {put, [] { return &truth(); }, [](CUstream s) { return s->context->device->index; }, entered};
+
+} // namespace fake
