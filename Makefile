@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -48,6 +48,14 @@ validate: build
 # The published claims, recomputed.
 claims: build
 	bin/bench claims --format md -o docs/claims.md
+
+# The kernels' PTX from their sources, with clang 19 (CLANG=clang-19) and no CUDA toolkit.
+ptx:
+	cuda/kernels/ptx.sh make
+
+# Fails where the committed PTX is not of the sources.
+ptx-check:
+	cuda/kernels/ptx.sh check
 
 clean:
 	rm -rf bin
