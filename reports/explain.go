@@ -37,7 +37,7 @@ func Explain(w io.Writer, r *Report, key string) error {
 		out.printf("%s\n  on %s, %s%s, regime %s, %s half\n", Clean(j.Key), Clean(j.Row.DeviceID), m.Source, simulatedNote(m.Source), j.Regime, j.Split)
 		explainArithmetic(out, j.Row.Workload)
 		if m.Usable() {
-			out.printf("  measured %s", interval(m))
+			out.printf("  measured %s", Interval(m))
 			if m.Confidence > 0 {
 				out.printf(" (%s confidence, %d samples)", Percent(m.Confidence), len(m.SamplesS))
 			}
@@ -45,7 +45,7 @@ func Explain(w io.Writer, r *Report, key string) error {
 		} else {
 			out.printf("  %s: %s\n", m.Verdict, Clean(m.Reason))
 		}
-		if left, right := r.extras(j); left+right != "" {
+		if left, right := r.Extras(j); left+right != "" {
 			out.printf("  %s\n", strings.Trim(left+", "+right, ", "))
 		}
 		for i := range j.Predictions {

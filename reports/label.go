@@ -9,11 +9,7 @@ import (
 
 // Label names a workload in a table of its suite: what differs between the
 // rows, shortest first.
-func Label(w datasets.Workload) string { return label(w) }
-
-// label names a workload in a table of its suite: what differs between the
-// rows, shortest first.
-func label(w datasets.Workload) string {
+func Label(w datasets.Workload) string {
 	var b strings.Builder
 	add := func(format string, args ...any) {
 		if b.Len() > 0 {
@@ -87,9 +83,9 @@ func add2(add func(string, ...any), word, notable string) {
 	}
 }
 
-// extras are up to two short facts beside a measured time: the suite's own
+// Extras are up to two short facts beside a measured time: the suite's own
 // figures (a rate, a bandwidth, a load), "" where there is none.
-func (r *Report) extras(j *Joined) (left, right string) {
+func (r *Report) Extras(j *Joined) (left, right string) {
 	t := j.Row.Measurement.TimeS
 	if !j.Row.Measurement.Usable() {
 		return "", ""
@@ -139,9 +135,9 @@ func rates(w datasets.Workload, tokens int64, j *Joined) (left, right string) {
 	return left, right
 }
 
-// interval is a measured median with the half width of its confidence interval
+// Interval is a measured median with the half width of its confidence interval
 // as a share: "12.3 µs ±0.4 %". Imported rows may have no interval.
-func interval(m *datasets.Measurement) string {
+func Interval(m *datasets.Measurement) string {
 	s := Seconds(m.TimeS)
 	if m.HighS > m.LowS && m.TimeS > 0 {
 		s += " ±" + Percent((m.HighS-m.LowS)/2/m.TimeS)

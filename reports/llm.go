@@ -165,7 +165,7 @@ func itemTable(w io.Writer, title string, items []llm.Item) error {
 	for _, i := range items {
 		what := ""
 		if i.Workload != nil {
-			what = label(i.Workload)
+			what = Label(i.Workload)
 		}
 		fmt.Fprintf(t, "  %s\t%s ×\t%s\t= %s\t%s\t%s\t%s\t%s\n", i.Name, threeDigits(i.Count), Seconds(i.Seconds), Seconds(i.Total()),
 			Percent(i.Total()/sum), i.Binds, i.Tier, what)

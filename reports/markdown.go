@@ -29,7 +29,7 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 			out.printf("> %s\n\n", EscapeMarkdown(n))
 		}
 	}
-	if groups := r.headline(); len(groups) > 0 {
+	if groups := r.Headline(); len(groups) > 0 {
 		out.printf("## Error by suite and tier\n\nError is predicted / measured − 1. Rows “test” are those that the calibration was not fitted to.\n\n")
 		t := table.NewWriter()
 		t.AppendHeader(table.Row{"suite", "device", "source", "tier", "rows", "n", "MAPE", "median", "p90", "bias"})
@@ -73,7 +73,7 @@ func (r *Report) markdownSection(out *sink, s *Section, limit int) {
 	if len(rows) == 0 {
 		return
 	}
-	title := EscapeMarkdown(s.title())
+	title := EscapeMarkdown(s.Title())
 	if s.Source == datasets.SourceSimulated {
 		title += " (says nothing about hardware)"
 	}
@@ -81,8 +81,8 @@ func (r *Report) markdownSection(out *sink, s *Section, limit int) {
 	t := table.NewWriter()
 	t.AppendHeader(table.Row{"workload", "measured", "", "tier", "predicted", "error", "binds"})
 	for _, j := range rows {
-		left, right := r.extras(j)
-		name, measured := EscapeMarkdown(label(j.Row.Workload)), interval(&j.Row.Measurement)
+		left, right := r.Extras(j)
+		name, measured := EscapeMarkdown(Label(j.Row.Workload)), Interval(&j.Row.Measurement)
 		if len(j.Row.Measurement.Flags) > 0 {
 			name += " \\[" + EscapeMarkdown(strings.Join(j.Row.Measurement.Flags, ", ")) + "\\]"
 		}
@@ -110,7 +110,7 @@ func markdownReasons(out *sink, title string, reasons []Reason, limit int) {
 		return
 	}
 	out.printf("## %s\n\n", title)
-	for i, s := range mergeReasons(reasons) {
+	for i, s := range MergeReasons(reasons) {
 		if i == reasonRows && limit >= 0 {
 			out.printf("- … more reasons (`--rows all`)\n")
 			break

@@ -19,6 +19,11 @@ type Report struct {
 	Cases []Reason
 
 	balanced map[string]float64
+	// devices and override are what rows were predicted with (DeviceOf).
+	devices  Devices
+	override string
+	// judge is the tier that each suite is judged by (Judged).
+	judge map[suiteID]int
 }
 
 // New joins, groups and counts. The error is one of wrong usage (Predict).
@@ -27,7 +32,10 @@ func New(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) (*Report,
 	if err != nil {
 		return nil, err
 	}
-	return assemble(runs, tiers, rows), nil
+	r := assemble(runs, tiers, rows)
+	r.devices = devices
+	r.override, err = devices.bind(runs)
+	return r, err
 }
 
 // assemble groups and counts rows that are joined.
@@ -39,6 +47,7 @@ func assemble(runs []*datasets.Run, tiers []datasets.Tier, rows []Joined) *Repor
 			r.balanced[balancedKey(&rows[i], m)] = rows[i].Row.Measurement.TimeS
 		}
 	}
+	r.judge = r.judges()
 	return r
 }
 
@@ -61,17 +70,21 @@ func (r *Report) Slowdown(j *Joined) float64 {
 	return 0
 }
 
-// best is the index of the most informed tier that predicted the row, or −1.
-func (r *Report) best(j *Joined) int {
-	order := []datasets.Tier{datasets.TierCalibrated, datasets.TierCeilings, datasets.TierTransferred, datasets.TierDatasheet}
-	for _, t := range order {
-		if i := slices.Index(r.Tiers, t); i >= 0 {
-			if _, ok := j.Error(i); ok {
-				return i
-			}
+// Best is the index of the most informed tier that predicted the row, or −1.
+func (r *Report) Best(j *Joined) int {
+	best := -1
+	for i, t := range r.Tiers {
+		if _, ok := j.Error(i); ok && (best < 0 || tierRank(t) > tierRank(r.Tiers[best])) {
+			best = i
 		}
 	}
-	return -1
+	return best
+}
+
+// tierRank orders tiers by what they know of the device itself: its own peaks
+// say more than a relative's parameters.
+func tierRank(t datasets.Tier) int {
+	return slices.Index([]datasets.Tier{datasets.TierDatasheet, datasets.TierTransferred, datasets.TierCeilings, datasets.TierCalibrated}, t)
 }
 
 // Section is the rows of one source, tool, device and suite: one table.
@@ -123,7 +136,7 @@ func (r *Report) Worst(rows []*Joined, n int) []*Joined {
 	}
 	var all []judged
 	for _, j := range rows {
-		if t := r.best(j); t >= 0 {
+		if t := r.Best(j); t >= 0 {
 			e, _ := j.Error(t)
 			all = append(all, judged{j, math.Abs(e)})
 		}
@@ -137,8 +150,8 @@ func (r *Report) Worst(rows []*Joined, n int) []*Joined {
 	return out
 }
 
-// title names a section.
-func (s *Section) title() string {
+// Title names a section.
+func (s *Section) Title() string {
 	t := string(s.Suite) + " on " + s.Device + ", " + string(s.Source)
 	if s.Tool != "" {
 		t += " from " + s.Tool
@@ -146,10 +159,10 @@ func (s *Section) title() string {
 	return t
 }
 
-// headline is the groups over all ops, data types and regimes of a suite: on
+// Headline is the groups over all ops, data types and regimes of a suite: on
 // the test half where the suite has calibrated predictions (so that every tier
 // is judged on the same rows), else on all rows.
-func (r *Report) headline() []Group {
+func (r *Report) Headline() []Group {
 	type id struct{ source, tool, device, suite string }
 	calibrated := map[id]bool{}
 	for _, g := range r.Groups {

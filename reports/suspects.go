@@ -38,7 +38,7 @@ func Suspects(rows []*Joined) []Suspect {
 		if !j.Row.Measurement.Usable() {
 			continue
 		}
-		if key, size := sweep(j.Row.Workload); size > 0 {
+		if key, size := Sweep(j.Row.Workload); size > 0 {
 			m := &j.Row.Measurement
 			id := string(m.Source) + "\x00" + m.Origin.Tool + "\x00" + m.Origin.File + "\x00" + m.Implementation + "\x00" + j.Row.DeviceID + "\x00" + key
 			series[id] = append(series[id], point{j, size})
@@ -71,8 +71,8 @@ func Suspects(rows []*Joined) []Suspect {
 	return out
 }
 
-// sweep names the series of a workload, and its place in it.
-func sweep(w datasets.Workload) (key string, size int64) {
+// Sweep names the series of a workload, and its place in it.
+func Sweep(w datasets.Workload) (key string, size int64) {
 	switch w := w.(type) {
 	case datasets.GEMM:
 		size, w.M = w.M, 0

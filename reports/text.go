@@ -121,7 +121,7 @@ func snipLines(cell string, width int) string {
 }
 
 func (v *textView) section(r *Report, s *Section) {
-	rows, title := s.Rows, Clean(s.title())
+	rows, title := s.Rows, Clean(s.Title())
 	if s.Source == datasets.SourceSimulated {
 		title += " (SIMULATED: says nothing about hardware)"
 	}
@@ -190,8 +190,8 @@ func measuredRows(rows []*Joined) []*Joined {
 // rowCells is a workload's six cells, a line for each tier that predicts it, and
 // as a seventh the figures that go under the name.
 func rowCells(r *Report, j *Joined) [7]string {
-	name, measured := label(j.Row.Workload), interval(&j.Row.Measurement)
-	left, right := r.extras(j)
+	name, measured := Label(j.Row.Workload), Interval(&j.Row.Measurement)
+	left, right := r.Extras(j)
 	if len(j.Row.Measurement.Flags) > 0 {
 		left += "\n[" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
 		left = strings.TrimPrefix(left, "\n")
@@ -218,7 +218,7 @@ func rowCells(r *Report, j *Joined) [7]string {
 
 // summary is a table of the headline for each source and tool.
 func (v *textView) summary(r *Report) {
-	groups := r.headline()
+	groups := r.Headline()
 	for len(groups) > 0 {
 		source, tool := groups[0].Source, groups[0].Tool
 		n := slices.IndexFunc(groups, func(g Group) bool { return g.Source != source || g.Tool != tool })
@@ -266,7 +266,7 @@ func (v *textView) reasons(title string, reasons []Reason) {
 	}
 	v.out.printf("\n")
 	v.line(title)
-	for i, s := range mergeReasons(reasons) {
+	for i, s := range MergeReasons(reasons) {
 		if i == reasonRows && v.rows >= 0 {
 			v.line("… more reasons (--rows all, or --format json)")
 			break
@@ -277,9 +277,9 @@ func (v *textView) reasons(title string, reasons []Reason) {
 	}
 }
 
-// mergeReasons words reasons, one line for those that differ in suite alone, or
+// MergeReasons words reasons, one line for those that differ in suite alone, or
 // in tier alone and count the same number of rows.
-func mergeReasons(reasons []Reason) []string {
+func MergeReasons(reasons []Reason) []string {
 	type id struct{ verdict, device, source, tier, reason string }
 	type merged struct {
 		id

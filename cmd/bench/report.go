@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"bench/datasets"
 	"bench/datasets/catalog"
 	"bench/reports"
+	"bench/reports/html"
 
 	"github.com/spf13/cobra"
 	// term: is standard output a terminal, and how wide.
@@ -89,7 +92,8 @@ tier that can be had, and shows the error: predicted / measured − 1.
 Sources (measured, imported, simulated) never share a figure. A table with more
 rows than --rows shows the worst by |error|; summaries always count them all.`,
 		Example: `  bench report results/
-  bench report results/ --format json -o report.json
+  bench report results/ -o report.html
+  bench report results/ --format json
   bench report h100.parquet --tier datasheet,calibrated --rows all
   bench report h100.parquet --explain "m=8192 n=12288 k=4096"`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -102,6 +106,9 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 			limit, err := parseRows(rows)
 			if err != nil {
 				return err
+			}
+			if format == "" {
+				format = formatOf(out)
 			}
 			render, err := renderer(format, limit, width(cmd))
 			if err != nil {
@@ -118,7 +125,7 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 		},
 	}
 	f.define(c)
-	c.Flags().StringVar(&format, "format", "text", "text, md, html or json")
+	c.Flags().StringVar(&format, "format", "", "text, md, html or json (default by the ending of -o, else text)")
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
 	c.Flags().StringVar(&explain, "explain", "", "show all that is known of the rows with this key, or part of one")
 	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 120, or the worst 10 of more)")
@@ -151,9 +158,22 @@ func renderer(format string, rows, width int) (func(io.Writer, *reports.Report) 
 	case "json":
 		return reports.JSON, nil
 	case "html":
-		return nil, fmt.Errorf("format html is not available yet: use text, md or json")
+		return html.Write, nil
 	}
 	return nil, unknown("format", format, reportFormats)
+}
+
+// formatOf is the format that a file's ending asks for.
+func formatOf(path string) string {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".html", ".htm":
+		return "html"
+	case ".md":
+		return "md"
+	case ".json":
+		return "json"
+	}
+	return "text"
 }
 
 // width is the terminal's, or 80 where standard output is none.

@@ -1,0 +1,27 @@
+package html
+
+import (
+	"strconv"
+	"strings"
+
+	"bench/reports"
+)
+
+// plain writes a number of an axis.
+func plain(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+
+// rate writes FLOP/s of an axis.
+func rate(v float64) string { return trim(reports.FLOPsPerSecond(v)) }
+
+func seconds(v float64) string { return trim(reports.Seconds(v)) }
+
+func bandwidth(v float64) string { return trim(reports.BytesPerSecond(v)) }
+
+// trim takes the zeros off a tick that is a whole number: "1.00 µs" is "1 µs".
+func trim(s string) string {
+	n, unit, _ := strings.Cut(s, " ")
+	if strings.Contains(n, ".") {
+		n = strings.TrimRight(strings.TrimRight(n, "0"), ".")
+	}
+	return n + " " + unit
+}
