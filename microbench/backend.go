@@ -26,6 +26,18 @@ type Backend interface {
 	Close() error
 }
 
+// Identified is a Backend that knows which very devices it has.
+type Identified interface {
+	// UUIDs are the GPUs' ("GPU-…"), the first being the one of single-GPU
+	// cases; none for a host.
+	UUIDs() []string
+	// Simulated reports whether a stand-in answers for the device.
+	Simulated() bool
+	// Where names the devices for whoever must find them: number, name, UUID and
+	// PCI address; "" for a host.
+	Where() string
+}
+
 // Clock is a clock's smallest step and what one pair of readings costs, in
 // seconds.
 type Clock struct {

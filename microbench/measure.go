@@ -63,7 +63,7 @@ func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (o
 	out = datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK}
 	defer func() {
 		if r := recover(); r != nil {
-			out.Verdict, out.Reason = datasets.Failed, fmt.Sprintf("the case crashed: %v (%s)", r, panicSite())
+			out.Verdict, out.Reason = datasets.Failed, fmt.Sprintf("the case crashed: %v (%s)", r, PanicSite())
 		}
 	}()
 	end := m.now().Add(budget)
@@ -233,9 +233,9 @@ func (m *meter) agree(a, b []float64) bool {
 	return len(a) > 2 && slices.Min(a) < mb && mb < slices.Max(a) && slices.Min(b) < ma && ma < slices.Max(b)
 }
 
-// panicSite is the innermost line of the stack that is not the runtime's, for
-// a bug report in one sentence.
-func panicSite() string {
+// PanicSite is the innermost line of the stack that is not the runtime's, for
+// a bug report in one sentence. It is for a function that recovers.
+func PanicSite() string {
 	lines := strings.Split(string(debug.Stack()), "\n")
 	for i, l := range lines {
 		// After "panic(…)" and its file come the function that panicked and

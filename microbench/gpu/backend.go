@@ -45,7 +45,10 @@ type Backend struct {
 	flushed cuda.Ptr
 }
 
-var _ microbench.Backend = (*Backend)(nil)
+var (
+	_ microbench.Backend    = (*Backend)(nil)
+	_ microbench.Identified = (*Backend)(nil)
+)
 
 // oldest is the compute capability that the kernels need.
 const oldest = 8
@@ -117,6 +120,15 @@ func (b *Backend) UUIDs() []string {
 // Simulated reports whether a stand-in for the driver answers: it says so in the
 // device's name, and its rows say nothing of hardware.
 func (b *Backend) Simulated() bool { return strings.HasSuffix(b.gpus[0].device.Name, simulated) }
+
+// Where names the GPUs with their UUIDs and PCI addresses.
+func (b *Backend) Where() string {
+	var out []string
+	for _, g := range b.gpus {
+		out = append(out, g.String())
+	}
+	return strings.Join(out, ", ")
+}
 
 // simulated ends the names of a stand-in driver's devices.
 const simulated = " (simulated)"
