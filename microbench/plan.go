@@ -61,6 +61,9 @@ type Options struct {
 	Contexts   []int64
 	Models     []datasets.Model
 	Ranks      []int
+	// Nodes is over how many nodes the ranks are spread, where several processes
+	// measure together; 0 is one.
+	Nodes int
 
 	// ZipfExponent and Seed of the routings that draw, and a recorded routing
 	// to replay beside them.
@@ -165,7 +168,7 @@ func (a *axes) check() error {
 	}
 	for _, r := range a.Ranks {
 		if r < 1 || r > a.all {
-			return fmt.Errorf("%d ranks do not fit %s, which has %d cores: use 1 to %d", r, a.dev.ID, a.all, a.all)
+			return fmt.Errorf("%d ranks do not fit %s, which has %d %s: use 1 to %d", r, a.dev.ID, a.all, a.workerName(), a.all)
 		}
 	}
 	for name, values := range map[string][]int64{"size": a.SizesBytes, "batch": a.Batches, "context": a.Contexts} {

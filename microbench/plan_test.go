@@ -140,3 +140,35 @@ func TestHashTellsPlansApart(t *testing.T) {
 		t.Errorf("hashes %s %s %s", a.Hash(), b.Hash(), c.Hash())
 	}
 }
+
+// A node of 8 GPUs is measured over subsets too, with whole elements for every
+// rank; one GPU has nothing to reduce with.
+func TestCollectivesOfANode(t *testing.T) {
+	dev := datasets.Device{ID: "h100-sxm", Kind: "gpu", Units: 132, NodeSize: 8,
+		PeakFLOPs: map[datasets.DType]datasets.Figure{datasets.BF16: {Value: 1e15}, datasets.FP16: {Value: 1e15}, datasets.FP32: {Value: 6e13}}}
+	seen := map[string]int{}
+	p, err := NewPlan(dev, Options{Suites: []datasets.Suite{datasets.SuiteAllReduce}, Profile: Standard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range p.Workloads {
+		c := w.(datasets.Collective)
+		seen[c.Kind]++
+		seen[c.Launch]++
+		if c.InPlace {
+			seen["in place"]++
+		}
+		if c.Ranks != 2 && c.Ranks != 4 && c.Ranks != 8 || c.SizeBytes > 8<<30 || c.SizeBytes%int64(c.Type.Size()) != 0 {
+			t.Errorf("a strange workload: %s", c.Key())
+		}
+	}
+	for _, what := range []string{"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send_recv", "broadcast", "graph", "eager", "in place"} {
+		if seen[what] == 0 {
+			t.Errorf("no case of %s", what)
+		}
+	}
+	dev.NodeSize = 1
+	if _, err := NewPlan(dev, Options{Suites: []datasets.Suite{datasets.SuiteAllReduce}}); err == nil || !strings.Contains(err.Error(), "has 1 GPUs") {
+		t.Errorf("one GPU gives %v", err)
+	}
+}

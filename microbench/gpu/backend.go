@@ -11,6 +11,7 @@ import (
 	"bench/cuda"
 	"bench/datasets"
 	"bench/microbench"
+	"bench/microbench/launcher"
 )
 
 // Options of a backend. The zero value is every GPU by the loader's libcuda.
@@ -23,6 +24,9 @@ type Options struct {
 	// Zeros fills operands with zeros instead of random numbers, to show what
 	// the data do to power and clock.
 	Zeros bool
+	// Group joins this process's GPU with those of others for collectives, nil
+	// where it is alone. The process uses the first of Devices only.
+	Group *launcher.Group
 }
 
 // Backend is one GPU, or several that one case uses together. It implements
@@ -43,6 +47,7 @@ type Backend struct {
 	sentinel cuda.Ptr
 	// flushed is the memory that flush writes, 0 before its first run.
 	flushed cuda.Ptr
+	comm    communication
 }
 
 var (
@@ -138,10 +143,10 @@ func (b *Backend) Prepare(w datasets.Workload) (microbench.Case, error) {
 	if err := w.Validate(); err != nil {
 		return nil, err
 	}
-	if n := w.Workers(); n > len(b.gpus) {
-		return nil, skip("%s asks for %d GPUs, and this run has %d", w.Suite(), n, len(b.gpus))
+	if n := w.Workers(); n > b.ranks() {
+		return nil, skip("%s asks for %d GPUs, and this run has %d", w.Suite(), n, b.ranks())
 	}
-	if err := b.open(max(1, w.Workers())); err != nil {
+	if err := b.open(min(max(1, w.Workers()), len(b.gpus))); err != nil {
 		return nil, err
 	}
 	switch w := w.(type) {
@@ -163,7 +168,7 @@ func (b *Backend) Prepare(w datasets.Workload) (microbench.Case, error) {
 
 // Close gives the GPUs back. Cases prepared here are unusable afterwards.
 func (b *Backend) Close() error {
-	var errs []error
+	errs := []error{b.dismiss(), b.comm.close()}
 	for _, g := range b.gpus {
 		errs = append(errs, g.close())
 	}
