@@ -15,7 +15,7 @@ import (
 var ErrNoCompiler = errors.New("no C++ compiler (g++, clang++ or c++): kernels are not run on the host")
 
 // Compiled from C++20: captureless lambdas are made where they are called.
-var flags = []string{"-std=c++20", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-DBENCH_HOST", "-Wall", "-Wextra", "-Werror"}
+var flags = []string{"-std=c++20", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-DBENCH_HOST", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"}
 
 // checks will have the compiler call the machine before
 // every access to memory.
