@@ -20,23 +20,28 @@ DEVICE void router(float *logits, const T *x, const T *w, int tokens, int expert
 	__shared__ float parts[ROUTER_WARPS][16 * 8];
 	const int lane = lane_id(), warp = (int)threadIdx.x / 32, g = lane / 4, t = lane % 4;
 	const int token = (int)blockIdx.y * 16, expert = (int)blockIdx.x * 8;
-	const uint4 none = make_uint4(0, 0, 0, 0);
 	float sum[4] = {};
-#pragma unroll 4
-	for (int k = warp * 32; k < hidden; k += ROUTER_WARPS * 32) {
-		const int c = k + t * 8;
-		uint4 high = none, low = none, weight = none;
-		if (c < hidden) {
-			if (token + g < tokens)
-				high = *reinterpret_cast<const uint4 *>(x + (long long)(token + g) * hidden + c);
-			if (token + g + 8 < tokens)
-				low = *reinterpret_cast<const uint4 *>(x + (long long)(token + g + 8) * hidden + c);
-			if (expert + g < experts)
-				weight = *reinterpret_cast<const uint4 *>(w + (long long)(expert + g) * hidden + c);
+	// Four chunks' loads go out before the first is used.
+	for (int base = warp * 32; base < hidden; base += 4 * ROUTER_WARPS * 32) {
+		uint4 high[4], low[4], weight[4];
+#pragma unroll
+		for (int u = 0; u < 4; u++) {
+			const int c = base + u * ROUTER_WARPS * 32 + t * 8;
+			const bool inside = c < hidden;
+			high[u] = low[u] = weight[u] = make_uint4(0, 0, 0, 0);
+			if (inside && token + g < tokens)
+				high[u] = *reinterpret_cast<const uint4 *>(x + (long long)(token + g) * hidden + c);
+			if (inside && token + g + 8 < tokens)
+				low[u] = *reinterpret_cast<const uint4 *>(x + (long long)(token + g + 8) * hidden + c);
+			if (inside && expert + g < experts)
+				weight[u] = *reinterpret_cast<const uint4 *>(w + (long long)(expert + g) * hidden + c);
 		}
-		const unsigned a[4] = {high.x, low.x, high.y, low.y}, b[4] = {high.z, low.z, high.w, low.w};
-		tensor_product<T>(sum, a, weight.x, weight.y);
-		tensor_product<T>(sum, b, weight.z, weight.w);
+#pragma unroll
+		for (int u = 0; u < 4; u++) {
+			const unsigned a[4] = {high[u].x, low[u].x, high[u].y, low[u].y}, b[4] = {high[u].z, low[u].z, high[u].w, low[u].w};
+			tensor_product<T>(sum, a, weight[u].x, weight[u].y);
+			tensor_product<T>(sum, b, weight[u].z, weight[u].w);
+		}
 	}
 #pragma unroll
 	for (int i = 0; i < 4; i++)
