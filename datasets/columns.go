@@ -8,6 +8,7 @@ type columns struct {
 	SizeBytes       int64
 	Rows            int64
 	Cols            int64
+	Pair            string
 	M               int64
 	N               int64
 	K               int64
@@ -44,7 +45,7 @@ type columns struct {
 func (c *columns) workload(suite Suite, op string, t DType, ranks int) (Workload, error) {
 	switch suite {
 	case SuiteHBM:
-		return Stream{Kernel: op, Type: t, SizeBytes: c.SizeBytes, Rows: c.Rows, Cols: c.Cols, Ranks: ranks}, nil
+		return Stream{Kernel: op, Type: t, SizeBytes: c.SizeBytes, Rows: c.Rows, Cols: c.Cols, Ranks: ranks, Pair: c.Pair}, nil
 	case SuiteGEMM:
 		return GEMM{Kernel: op, Type: t, M: c.M, N: c.N, K: c.K, Ops: c.Ops, Ranks: ranks,
 			Cache: Cache(c.Cache), Format: c.Format}, nil

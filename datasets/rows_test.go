@@ -19,6 +19,8 @@ func randomWorkload(r *rand.Rand) Workload {
 		s := Stream{Kernel: "triad", Type: dtype, SizeBytes: n(), Ranks: ranks()}
 		if r.IntN(2) == 0 {
 			s.Kernel, s.Rows, s.Cols = "softmax", n(), n()
+		} else if r.IntN(4) == 0 {
+			s.Kernel, s.Pair = "peer", "0-3"
 		}
 		return s
 	case 1:

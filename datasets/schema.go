@@ -89,6 +89,7 @@ func workloadFields() []field {
 		integer("size_bytes", func(r *record) *int64 { return &r.SizeBytes }),
 		integer("rows", func(r *record) *int64 { return &r.Rows }),
 		integer("cols", func(r *record) *int64 { return &r.Cols }),
+		text("pair", func(r *record) *string { return &r.Pair }),
 		integer("m", func(r *record) *int64 { return &r.M }),
 		integer("n", func(r *record) *int64 { return &r.N }),
 		integer("k", func(r *record) *int64 { return &r.K }),

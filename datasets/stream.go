@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +26,9 @@ type Stream struct {
 	// Rows and Cols give the shape of a row-wise operator, else 0.
 	Rows, Cols int64
 	Ranks      int
+	// Pair names the GPUs of a peer copy by their numbers in the run, from the
+	// first to the second, as "0-3"; "" is any two.
+	Pair string
 }
 
 // streamArrays is how many arrays of equal size an operation reads and writes.
@@ -120,7 +124,7 @@ func (s Stream) WireBytes() float64 {
 // Key names every field.
 func (s Stream) Key() string {
 	return newKey(SuiteHBM, s.Kernel, s.Type).num("bytes", s.SizeBytes).
-		num("rows", s.Rows).num("cols", s.Cols).num("ranks", int64(s.Ranks)).String()
+		num("rows", s.Rows).num("cols", s.Cols).num("ranks", int64(s.Ranks)).text("pair", s.Pair).String()
 }
 
 // Validate says in one sentence what is wrong with the shape.
@@ -134,9 +138,26 @@ func (s Stream) Validate() error {
 	if s.Type.Size() == 0 {
 		return fmt.Errorf("hbm %s: unknown data type %q", s.Kernel, s.Type)
 	}
+	if _, _, err := s.Peers(); err != nil {
+		return err
+	}
 	return positive("hbm "+s.Kernel, "size_bytes", s.SizeBytes, "ranks", int64(s.Ranks))
 }
 
+// Peers are the GPUs of Pair, from and to; 0 and 1 where it is "".
+func (s Stream) Peers() (from, to int, err error) {
+	if s.Pair == "" {
+		return 0, 1, nil
+	}
+	a, b, ok := strings.Cut(s.Pair, "-")
+	from, err1 := strconv.Atoi(a)
+	to, err2 := strconv.Atoi(b)
+	if !ok || err1 != nil || err2 != nil || from < 0 || to < 0 || from == to || s.Kernel != "peer" {
+		return 0, 0, fmt.Errorf("hbm %s: pair is %q, and must be two GPUs of a peer copy, such as 0-3", s.Kernel, s.Pair)
+	}
+	return from, to, nil
+}
+
 func (s Stream) columns(c *columns) {
-	c.SizeBytes, c.Rows, c.Cols = s.SizeBytes, s.Rows, s.Cols
+	c.SizeBytes, c.Rows, c.Cols, c.Pair = s.SizeBytes, s.Rows, s.Cols, s.Pair
 }

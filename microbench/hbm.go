@@ -21,7 +21,7 @@ var hbmSuite = suite{
 	name: datasets.SuiteHBM, share: 0.36,
 	takes: []string{"dtype", "size", "ranks"},
 	workloads: func(a *axes) ([]datasets.Workload, error) {
-		var out []datasets.Workload
+		out := a.peerPairs()
 		add := func(kernel string, t datasets.DType, size int64, ranks int) {
 			s := datasets.Stream{Kernel: kernel, Type: t, SizeBytes: size, Ranks: ranks}
 			// Whole cache lines of each array for each worker, so that the bytes

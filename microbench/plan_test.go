@@ -172,3 +172,25 @@ func TestCollectivesOfANode(t *testing.T) {
 		t.Errorf("one GPU gives %v", err)
 	}
 }
+
+func TestPeerMatrix(t *testing.T) {
+	dev := datasets.Device{ID: "h100-sxm", Kind: "gpu", NodeSize: 4}
+	for profile, pairs := range map[Profile]int{Quick: 4, Standard: 12, Full: 12} {
+		a := &axes{Options: Options{Profile: profile}, dev: &dev, all: 4}
+		keys := map[string]bool{}
+		for _, w := range a.peerPairs() {
+			if err := w.Validate(); err != nil {
+				t.Error(err)
+			}
+			keys[w.Key()] = true
+		}
+		if len(keys) != 2*pairs {
+			t.Errorf("%s copies between %d pairs: %v", profile, len(keys)/2, keys)
+		}
+	}
+	for _, pair := range []string{"0", "0-0", "a-b", "-1-2", "0-1-2"} {
+		if err := (datasets.Stream{Kernel: "peer", Type: datasets.INT8, SizeBytes: 2, Ranks: 2, Pair: pair}).Validate(); err == nil {
+			t.Errorf("the pair %q is taken", pair)
+		}
+	}
+}

@@ -151,6 +151,9 @@ func (b *Backend) Prepare(w datasets.Workload) (microbench.Case, error) {
 	}
 	switch w := w.(type) {
 	case datasets.Stream:
+		if w.Kernel == "peer" {
+			return b.preparePeer(w)
+		}
 		return b.prepareStream(w)
 	case datasets.GEMM:
 		return b.prepareGEMM(w)
