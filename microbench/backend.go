@@ -26,16 +26,26 @@ type Backend interface {
 	Close() error
 }
 
-// Identified is a Backend that knows which very devices it has.
+// Identified is a Backend that knows which very devices it has: a GPU's.
 type Identified interface {
 	// UUIDs are the GPUs' ("GPU-…"), the first being the one of single-GPU
 	// cases; none for a host.
 	UUIDs() []string
-	// Simulated reports whether a stand-in answers for the device.
+	// Devices describe them, in that order.
+	Devices() []datasets.Device
+	// Simulated reports whether a stand-in answers for the devices.
 	Simulated() bool
 	// Where names the devices for whoever must find them: number, name, UUID and
 	// PCI address; "" for a host.
 	Where() string
+}
+
+// Separate is a Backend that runs in a process of its own.
+type Separate interface {
+	// Process is that process's number, 0 where there is none now.
+	Process() int
+	// Renew ends the process; the next case gets a fresh one.
+	Renew()
 }
 
 // Clock is a clock's smallest step and what one pair of readings costs, in

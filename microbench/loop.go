@@ -39,9 +39,16 @@ type Loop struct {
 	// Governor and Health belong to the conditions of every case.
 	Governor string
 
+	// WatchGPUs begins to watch the GPUs of a case, by their UUIDs; nil means
+	// probes.StartGPUWatch. Where NVML cannot watch, the conditions stay unknown.
+	WatchGPUs func(uuids []string) (GPUWatch, error)
+
 	now   func() time.Time
 	watch func() watch
 }
+
+// GPUWatch watches GPUs until its end.
+type GPUWatch interface{ End() probes.GPUTelemetry }
 
 // Progress is where the loop stands after a case.
 type Progress struct {
@@ -83,9 +90,15 @@ func (l *Loop) Run(ctx context.Context, p Plan, done []datasets.Row) (rows []dat
 // runState is one run of a loop.
 type runState struct {
 	*Loop
-	plan     Plan
-	meter    meter
-	device   datasets.Device
+	plan   Plan
+	meter  meter
+	device datasets.Device
+	// uuids, simulated and where are of an Identified backend.
+	uuids     []string
+	simulated bool
+	where     string
+	// blind is set where NVML could not watch, which is said once.
+	blind    bool
 	sentinel *sentinel
 	start    time.Time
 	// have holds the best row of each key so far, again the keys to repeat.
@@ -98,11 +111,23 @@ type runState struct {
 
 func (l *Loop) begin(p Plan, done []datasets.Row) *runState {
 	r := &runState{Loop: l, plan: p, device: l.Backend.Device(), have: map[string]datasets.Row{}}
+	if i, ok := l.Backend.(Identified); ok {
+		r.uuids, r.simulated, r.where = i.UUIDs(), i.Simulated(), i.Where()
+	}
+	if l.WatchGPUs == nil {
+		l.WatchGPUs = func(uuids []string) (GPUWatch, error) { return probes.StartGPUWatch(uuids) }
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}
 	if l.watch == nil {
-		l.watch = func() watch { return probes.StartWatch() }
+		l.watch = func() watch {
+			child := 0
+			if s, ok := l.Backend.(Separate); ok {
+				child = s.Process()
+			}
+			return probes.StartWatch(child)
+		}
 	}
 	if l.Settings == (Settings{}) {
 		l.Settings = DefaultSettings
@@ -233,6 +258,7 @@ func (r *runState) one(w datasets.Workload, budget time.Duration) (datasets.Row,
 	before := r.sentinel.last
 	startNS := r.now().UnixNano()
 	watched := r.watch()
+	gpus := r.watchGPUs(w)
 	lastSample := r.now()
 	r.meter.between = func() {
 		if now := r.now(); now.Sub(lastSample) > 50*time.Millisecond {
@@ -242,13 +268,26 @@ func (r *runState) one(w datasets.Workload, budget time.Duration) (datasets.Row,
 	}
 	m := r.meter.measure(r.Backend, w, budget)
 	t := watched.End()
+	if r.simulated {
+		m.Source = datasets.SourceSimulated
+	}
 	m.Conditions.StartUnixNS, m.Conditions.Governor = startNS, r.Governor
+	var g *probes.GPUTelemetry
+	if gpus != nil {
+		end := gpus.End()
+		g = &end
+		r.faults(&m, g)
+	}
 	after, err := r.sentinel.read()
 	if err != nil {
 		return datasets.Row{}, err
 	}
-	judge(&m, &r.device, w, t, r.sentinel, before, after)
-	return datasets.Row{Workload: w, Measurement: m, DeviceID: r.device.ID}, nil
+	judge(&m, &r.device, w, t, g, r.sentinel, before, after)
+	row := datasets.Row{Workload: w, Measurement: m, DeviceID: r.device.ID}
+	if len(r.uuids) > 0 {
+		row.DeviceUUID = r.uuids[0]
+	}
+	return row, nil
 }
 
 // keep journals a row and tells of it.

@@ -23,9 +23,14 @@ const (
 // one core alone was seen to run 2 % faster.
 const implausibleBy = 1.03
 
+// gpuImplausibleBy is the same for a GPU's arithmetic: its published peak holds at
+// its boost clock, and its highest clock is up to 8 % above that (H100 SXM: 1980
+// over 1830 MHz).
+const gpuImplausibleBy = 1.10
+
 // judge flags what the conditions of a case say against it, and settles its
 // verdict. before and after are the sentinel's ratios on either side of it.
-func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t probes.Telemetry, s *sentinel, before, after float64) {
+func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t probes.Telemetry, g *probes.GPUTelemetry, s *sentinel, before, after float64) {
 	worst := before
 	if math.Abs(math.Log(after)) > math.Abs(math.Log(before)) {
 		worst = after
@@ -33,6 +38,12 @@ func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t
 	c := &m.Conditions
 	c.SentinelRatio, c.StealRatio, c.OtherCPURatio = worst, t.StealRatio, t.OtherRatio
 	c.ClockHz, c.LoadAverage, c.TemperatureC = t.ClockHz, t.LoadAverage, t.TemperatureC
+	if dev.Kind == "gpu" {
+		c.ClockHz, c.TemperatureC = 0, 0 // the host's are not meant
+	}
+	if g != nil {
+		gpuConditions(c, g)
+	}
 	if m.Verdict != datasets.OK {
 		return
 	}
@@ -44,14 +55,19 @@ func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t
 	if s.drifted(worst) {
 		flag(datasets.FlagDrift, "the sentinel took %.2f of its time at the start, outside ±%.0f %%", worst, s.band*100)
 	}
-	if t.StealRatio > maxStealRatio && t.StealRatio*t.CPUSeconds > minDisturbedS {
+	switch {
+	case dev.Kind == "gpu": // neighbours on the CPU do not slow it; gpuFlags has what does
+	case t.StealRatio > maxStealRatio && t.StealRatio*t.CPUSeconds > minDisturbedS:
 		flag(datasets.FlagShared, "the hypervisor gave %.0f %% of the CPU time to other guests", t.StealRatio*100)
-	} else if t.OtherRatio > maxOtherRatio && t.OtherRatio*t.CPUSeconds > minDisturbedS {
+	case t.OtherRatio > maxOtherRatio && t.OtherRatio*t.CPUSeconds > minDisturbedS:
 		flag(datasets.FlagShared, "other processes used %.0f %% of the CPU time", t.OtherRatio*100)
+	}
+	if g != nil {
+		gpuFlags(g, flag)
 	}
 	// A clock that falls below nine tenths of its own mean within one case is
 	// held down by something.
-	if t.MinClockHz > 0 && t.MinClockHz < 0.9*t.ClockHz {
+	if dev.Kind != "gpu" && t.MinClockHz > 0 && t.MinClockHz < 0.9*t.ClockHz {
 		flag(datasets.FlagThrottled, "the clock fell to %.2f GHz from a mean of %.2f GHz", t.MinClockHz/1e9, t.ClockHz/1e9)
 	}
 	if sentence := implausible(dev, w, m.TimeS); sentence != "" {
@@ -77,8 +93,12 @@ func implausible(dev *datasets.Device, w datasets.Workload, seconds float64) str
 	} else if w.Workers() > 1 {
 		share = float64(w.Workers())
 	}
+	by := implausibleBy
+	if dev.Kind == "gpu" {
+		by = gpuImplausibleBy
+	}
 	beats := func(what string, rate, peak float64, unit string) string {
-		if peak > 0 && rate > peak*implausibleBy {
+		if peak > 0 && rate > peak*by {
 			return fmt.Sprintf("%.4g %s is more than the %s of %.4g %s", rate/1e9, unit, what, peak/1e9, unit)
 		}
 		return ""
@@ -87,6 +107,13 @@ func implausible(dev *datasets.Device, w datasets.Workload, seconds float64) str
 		if s := beats("arithmetic peak", w.FLOPs()/seconds, dev.PeakFLOPs[w.DType()].Value*share, "GFLOP/s"); s != "" {
 			return s
 		}
+	}
+	by = implausibleBy
+	if s, ok := w.(datasets.Stream); ok && (s.Kernel == "host_to_device" || s.Kernel == "device_to_host") {
+		return beats("host link", w.Bytes()/seconds, dev.PCIeBandwidth.Value, "GB/s")
+	}
+	if s, ok := w.(datasets.Stream); ok && s.Kernel == "peer" {
+		return beats("link bandwidth", w.WireBytes()/seconds, dev.LinkBandwidth.Value, "GB/s")
 	}
 	if s, ok := w.(datasets.Stream); ok && float64(s.SizeBytes) > 4*dev.LastLevel().SizeBytes.Value {
 		if s := beats("memory bandwidth", w.Bytes()/seconds, dev.MemoryBandwidth.Value*max(share, 1), "GB/s"); s != "" {

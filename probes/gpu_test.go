@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -158,7 +159,7 @@ func TestGPUWatch(t *testing.T) {
 		return 7, nvml.SUCCESS
 	}
 	first.GetComputeRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) {
-		return []nvml.ProcessInfo{{Pid: 1}}, nvml.SUCCESS // init is no child of ours
+		return []nvml.ProcessInfo{{Pid: 1}, {Pid: uint32(os.Getpid())}}, nvml.SUCCESS // init is no child of ours
 	}
 	var xid atomic.Bool
 	set := &mock.EventSet{

@@ -256,19 +256,24 @@ func readCounters(d nvml.Device) (c gpuCounters) {
 }
 
 // others counts the processes that are neither this one nor descend from it.
+// In a container NVML may number processes as the host does, and none is known
+// for ours: while a case runs, one of them is.
 func others(ps []nvml.ProcessInfo) int {
-	n := 0
+	n, found := 0, false
 	for _, p := range ps {
-		if !ours(int(p.Pid)) {
+		if ours(int(p.Pid)) {
+			found = true
+		} else {
 			n++
 		}
+	}
+	if !found {
+		n = max(0, n-1)
 	}
 	return n
 }
 
-// ours follows a process's parents up to this one. In a container NVML may
-// number processes as the host does; then nothing here has that number and the
-// process counts as another's.
+// ours follows a process's parents up to this one.
 func ours(pid int) bool {
 	for range 8 {
 		if pid == os.Getpid() {

@@ -54,6 +54,7 @@ type Backend struct {
 var (
 	_ microbench.Backend    = (*Backend)(nil)
 	_ microbench.Identified = (*Backend)(nil)
+	_ microbench.Separate   = (*Backend)(nil)
 )
 
 // Start starts a child and opens its backend.
@@ -182,6 +183,9 @@ func (b *Backend) Environment() map[string]string { return b.opened.Environment 
 
 // UUIDs are the GPUs', none for a host.
 func (b *Backend) UUIDs() []string { return b.opened.UUIDs }
+
+// Devices describe them.
+func (b *Backend) Devices() []datasets.Device { return b.opened.Devices }
 
 // Simulated reports whether the device is a stand-in.
 func (b *Backend) Simulated() bool { return b.opened.Simulated }

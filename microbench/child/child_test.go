@@ -66,6 +66,7 @@ func (f *fake) Environment() map[string]string {
 }
 func (f *fake) Sentinel() (float64, error) { return 1e-3, nil }
 func (f *fake) UUIDs() []string            { return []string{"GPU-1"} }
+func (f *fake) Devices() []datasets.Device { return []datasets.Device{f.Device()} }
 func (f *fake) Simulated() bool            { return true }
 func (f *fake) Where() string              { return "cuda:0 (Fake, GPU-1, PCI 00000000:07:00.0)" }
 func (f *fake) Close() error               { return nil }

@@ -101,10 +101,11 @@ type opened struct {
 	Device      datasets.Device   `json:"device"`
 	Clock       microbench.Clock  `json:"clock"`
 	Environment map[string]string `json:"environment,omitempty"`
-	// UUIDs, Simulated and Where are those of a microbench.Identified backend.
-	UUIDs     []string `json:"uuids,omitempty"`
-	Simulated bool     `json:"simulated,omitempty"`
-	Where     string   `json:"where,omitempty"`
+	// The rest is that of a microbench.Identified backend.
+	UUIDs     []string          `json:"uuids,omitempty"`
+	Devices   []datasets.Device `json:"devices,omitempty"`
+	Simulated bool              `json:"simulated,omitempty"`
+	Where     string            `json:"where,omitempty"`
 }
 
 type preparedCase struct {

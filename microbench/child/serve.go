@@ -173,7 +173,7 @@ func (s *server) opened(options json.RawMessage) (a reply, err error) {
 	s.backend = b
 	o := &opened{Device: b.Device(), Clock: b.Clock(), Environment: b.Environment()}
 	if i, ok := b.(microbench.Identified); ok {
-		o.UUIDs, o.Simulated, o.Where = i.UUIDs(), i.Simulated(), i.Where()
+		o.UUIDs, o.Devices, o.Simulated, o.Where = i.UUIDs(), i.Devices(), i.Simulated(), i.Where()
 	}
 	return reply{Opened: o}, nil
 }

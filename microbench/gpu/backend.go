@@ -40,7 +40,8 @@ type Backend struct {
 	// ctx and stream are the first GPU's.
 	ctx    *cuda.Context
 	stream *cuda.Stream
-	device datasets.Device
+	// devices are the GPUs' descriptions.
+	devices []datasets.Device
 	// clock is measured when it is first asked for.
 	clock *microbench.Clock
 	// sentinel is the memory of Sentinel, 0 before its first run.
@@ -95,7 +96,9 @@ func New(o Options) (*Backend, error) {
 		return nil, err
 	}
 	b.ctx, b.stream = b.gpus[0].ctx, b.gpus[0].stream
-	b.device = describe(b.gpus)
+	for _, g := range b.gpus {
+		b.devices = append(b.devices, describe(g, len(b.gpus)))
+	}
 	return b, nil
 }
 
@@ -111,7 +114,10 @@ func (b *Backend) open(n int) error {
 
 // Device is the catalogue's entry for the first GPU, where it has one, with what
 // the driver reports put over it. NodeSize is how many GPUs the backend has.
-func (b *Backend) Device() datasets.Device { return b.device }
+func (b *Backend) Device() datasets.Device { return b.devices[0] }
+
+// Devices are Device for each of the GPUs.
+func (b *Backend) Devices() []datasets.Device { return b.devices }
 
 // UUIDs are the GPUs' ("GPU-…"), the first being the one of single-GPU cases.
 func (b *Backend) UUIDs() []string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"bench/cuda"
+	"bench/cuda/kernels"
 	"bench/datasets"
 	"bench/datasets/catalog"
 )
@@ -56,8 +57,8 @@ func (g *gpu) function(kernelFile, name string) (*cuda.Function, error) {
 	m := g.modules[kernelFile]
 	if m == nil {
 		var err error
-		if m, err = loadModule(g.ctx, kernelFile); err != nil {
-			return nil, fmt.Errorf("the kernels of %s: %w", kernelFile, err)
+		if m, err = kernels.Load(g.ctx, kernelFile); err != nil {
+			return nil, err
 		}
 		g.modules[kernelFile] = m
 	}
@@ -74,10 +75,10 @@ func (g *gpu) String() string {
 	return fmt.Sprintf("cuda:%d (%s, %s, PCI %s)", g.device.Index, g.device.Name, g.device.UUID, g.device.PCI)
 }
 
-// describe is the catalogue's device for the first GPU's name, with what the
-// driver reports in the place of what is published.
-func describe(gpus []*gpu) datasets.Device {
-	d := gpus[0].device
+// describe is the catalogue's device for a GPU's name, with what the driver
+// reports in the place of what is published. It is one of n in the run.
+func describe(g *gpu, n int) datasets.Device {
+	d := g.device
 	name := strings.TrimSuffix(d.Name, simulated)
 	dev := datasets.Device{ID: slug(name), Vendor: "NVIDIA", PeakFLOPs: map[datasets.DType]datasets.Figure{}}
 	if id, ok := catalog.Match(name); ok {
@@ -108,7 +109,7 @@ func describe(gpus []*gpu) datasets.Device {
 		}
 	}
 	dev.Caches = caches
-	dev.NodeSize = len(gpus)
+	dev.NodeSize = n
 	return dev
 }
 

@@ -1,23 +1,22 @@
 package gpu
 
 import (
+	"crypto/sha256"
 	"fmt"
 
-	"bench/cuda"
+	"bench/cuda/kernels"
 )
 
-// loadModule loads a file of kernels into a context.
-func loadModule(c *cuda.Context, file string) (*cuda.Module, error) {
-	return nil, fmt.Errorf("%s is not built in yet", file)
-}
-
-// kernelsText says in which form the kernels run on a compute capability.
+// kernelsText says in which form the kernels run on a compute capability, with a
+// checksum of all their PTX.
 func kernelsText(major, minor int) string {
-	if major == 9 && minor == 0 {
-		return "sm_90a"
+	sum := sha256.New()
+	form := ""
+	for _, name := range kernels.Names() {
+		ptx, arch, _ := kernels.PTX(name, major, minor)
+		form = arch
+		fmt.Fprintf(sum, "%s %d\n", name, len(ptx))
+		sum.Write(ptx)
 	}
-	if major == 8 && minor == 0 {
-		return "sm_80"
-	}
-	return "sm_80 by JIT"
+	return fmt.Sprintf("%s, PTX sha256:%.6x", form, sum.Sum(nil))
 }
