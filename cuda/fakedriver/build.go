@@ -6,6 +6,7 @@
 package fakedriver
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
@@ -30,105 +30,111 @@ func compiler() string {
 	return ""
 }
 
-// Build compiles the stand-ins, once for each state of their source and over all
-// test processes, and returns the folder that holds their object files.
-var build = sync.OnceValues(func() (objects string, err error) {
+// units are the libraries' sources. Each is compiled as one, which takes the
+// compiler a third of the time.
+var units = map[string][]string{
+	"driver":   {"truth", "fault", "engine", "costs", "device", "memory", "module", "stream"},
+	"cublaslt": {"truth", "fault", "cublaslt"},
+	"nccl":     {"truth", "fault", "nccl"},
+}
+
+// compile makes a unit's library, once for each state of the sources and over all
+// test processes. Only the symbols that begin with the prefix are seen.
+func compile(t testing.TB, unit, soname, prefix string) string {
+	t.Helper()
 	cxx := compiler()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	if cxx == "" {
+		t.Skip("no C++ compiler (g++ or clang++): the simulated driver cannot be built")
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, cxx)
+	fmt.Fprintln(sum, cxx, unit)
+	work := t.TempDir()
 	if err := fs.WalkDir(source, "src", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := source.ReadFile(path)
-		fmt.Fprintf(sum, "%s %d %s", path, len(text), text)
-		return err
-	}); err != nil {
-		return "", err
-	}
-	final := filepath.Join(cache, "bench-tests", fmt.Sprintf("fakedriver-%.8x", sum.Sum(nil)))
-	if _, err := os.Stat(final); err == nil {
-		return final, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(final), 0o700); err != nil {
-		return "", err
-	}
-	work, err := os.MkdirTemp(filepath.Dir(final), "building-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	if err := os.CopyFS(work, source); err != nil {
-		return "", err
-	}
-	files, err := filepath.Glob(filepath.Join(work, "src", "*.cpp"))
-	if err != nil {
-		return "", err
-	}
-	args := []string{"-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-c"}
-	if filepath.Base(cxx) != "g++" {
-		args = []string{"-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-c"}
-	}
-	c := exec.Command(cxx, append(args, files...)...)
-	c.Dir = work
-	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", cxx, err, out)
-	}
-	// Another process may have come first, with the same files.
-	if err := os.Rename(work, final); err != nil {
-		if _, there := os.Stat(final); there != nil {
-			return "", err
+		if err != nil {
+			return err
 		}
+		fmt.Fprintf(sum, "%s %d %s", path, len(text), text)
+		return os.WriteFile(filepath.Join(work, filepath.Base(path)), text, 0o600)
+	}); err != nil {
+		t.Fatal(err)
 	}
-	return final, nil
-})
-
-// driver is what belongs into libcuda.
-var driver = []string{"costs.o", "device.o", "engine.o", "fault.o", "memory.o", "module.o", "stream.o", "truth.o"}
-
-// link makes a library in dir of object files. Only the symbols that begin with
-// the prefix can be seen, without those named.
-func link(t testing.TB, dir, name string, objects []string, prefix string, without ...string) string {
-	t.Helper()
-	if compiler() == "" {
-		t.Skip("no C++ compiler (g++ or clang++): the simulated driver cannot be built")
-	}
-	from, err := build()
+	cache, err := os.UserCacheDir()
 	if err != nil {
+		cache = os.TempDir()
+	}
+	cache = filepath.Join(cache, "bench-fakedriver")
+	kept := filepath.Join(cache, fmt.Sprintf("%s-%.8x.so", unit, sum.Sum(nil)))
+	if _, err := os.Stat(kept); err == nil {
+		return kept
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	script := "{ global: " + prefix + "*; local: *; };"
-	for _, symbol := range without {
-		// An exact name counts before a pattern.
-		script = "{ global: " + prefix + "*; local: " + symbol + "; *; };"
-	}
-	version := filepath.Join(dir, name+".map")
-	if err := os.WriteFile(version, []byte(script), 0o600); err != nil {
+	version := filepath.Join(work, "version")
+	if err := os.WriteFile(version, []byte("{ global: "+prefix+"*; local: *; };"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, name)
-	args := []string{"-shared", "-o", path, "-Wl,-soname," + name, "-Wl,--version-script=" + version}
-	for _, o := range objects {
-		args = append(args, filepath.Join(from, o))
+	// It appears whole: other test processes may be making it too.
+	made := filepath.Join(cache, fmt.Sprintf("making-%d-%s.so", os.Getpid(), unit))
+	args := []string{"-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-shared", "-o", made, "-I", work,
+		"-Wl,-soname," + soname, "-Wl,--version-script=" + version}
+	for _, f := range units[unit] {
+		args = append(args, "-include", f+".cpp")
 	}
-	if out, err := exec.Command(compiler(), append(args, "-ldl")...).CombinedOutput(); err != nil {
-		t.Fatalf("linking %s: %v\n%s", name, err, out)
+	if out, err := exec.Command(cxx, append(args, "-x", "c++", "/dev/null", "-ldl")...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cxx, err, out)
 	}
-	return path
+	if err := os.Rename(made, kept); err != nil {
+		t.Fatal(err)
+	}
+	return kept
 }
 
-// Driver makes a libcuda.so.1 of its own for one simulated machine, and returns
-// its path. Symbols that are named are missing from it.
-func Driver(t testing.TB, truth Truth, without ...string) string {
+// library is a copy of a unit's library, with the truth beside it. A copy is
+// loaded as a library of its own, so that a process can hold many machines.
+func library(t testing.TB, unit, soname, prefix string, truth Truth, without []string) string {
 	t.Helper()
-	dir := t.TempDir()
-	path := link(t, dir, "libcuda.so.1", driver, "cu", without...)
+	made, err := os.ReadFile(compile(t, unit, soname, prefix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, symbol := range without { // under another name it cannot be found
+		name, other := []byte("\x00"+symbol+"\x00"), []byte("\x00"+symbol[:len(symbol)-1]+"_\x00")
+		if !bytes.Contains(made, name) {
+			t.Fatalf("%s has no symbol %s", soname, symbol)
+		}
+		made = bytes.ReplaceAll(made, name, other)
+	}
+	path := filepath.Join(t.TempDir(), soname)
+	if err := os.WriteFile(path, made, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path+".truth", []byte(truth.text()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Driver makes a libcuda of its own for one simulated machine, and returns its
+// path, which cuda.Open and BENCH_LIBCUDA take. Symbols that are named are
+// missing from it. The test is skipped where there is no C++ compiler.
+func Driver(t testing.TB, truth Truth, without ...string) string {
+	t.Helper()
+	return library(t, "driver", "libcuda.so.1", "cu", truth, without)
+}
+
+// CUBLASLt makes a libcublasLt for a simulated machine, for BENCH_LIBCUBLASLT.
+func CUBLASLt(t testing.TB, truth Truth, without ...string) string {
+	t.Helper()
+	return library(t, "cublaslt", "libcublasLt.so.12", "cublasLt", truth, without)
+}
+
+// NCCL makes a libnccl for a simulated machine, for BENCH_LIBNCCL.
+func NCCL(t testing.TB, truth Truth, without ...string) string {
+	t.Helper()
+	return library(t, "nccl", "libnccl.so.2", "nccl", truth, without)
 }

@@ -17,24 +17,36 @@ type Truth struct {
 	Devices  int
 	NoDevice bool
 	// Major and Minor are the compute capability, Driver the CUDA version as 12040.
-	Major, Minor, Driver               int
-	SMs                                int
-	MemoryBytes, L2Bytes               int64
-	ClockHz                            float64
-	Read, Write, Copy, L2              float64
-	HostToDevice, DeviceToHost, Peer   float64
-	NoPeer                             bool
-	FLOPs                              map[string]float64
-	MemoryLatency, L2Latency           float64
-	Kernel, GraphKernel, CopyStart     float64
-	HostLaunch, EventResolution        float64
-	Noise, TailProbability, TailFactor float64
-	Sag, SagTime                       float64
-	ThrottlePeriod, ThrottleTime       float64
-	ThrottleFactor                     float64
-	Seed                               int64
+	Major, Minor, Driver int
+	SMs                  int
+	MemoryBytes, L2Bytes int64
+	ClockHz              float64
+
+	// Read, Write and Copy are device memory's rates for kernels that read only,
+	// write only, and do both.
+	Read, Write, Copy, L2            float64
+	HostToDevice, DeviceToHost, Peer float64
+	NoPeer                           bool
+	FLOPs                            map[string]float64
+	// MemoryLatency and L2Latency are of a dependent load.
+	MemoryLatency, L2Latency float64
+	// Kernel and GraphKernel are the least that a kernel takes, launched and in a
+	// graph; CopyStart that of a copy or fill, Collective that of a collective.
+	Kernel, GraphKernel, CopyStart, Collective float64
+	// HostLaunch is what a call takes the host.
+	HostLaunch, EventResolution float64
+
+	// Noise is a batch's relative standard deviation; with TailProbability a batch
+	// takes TailFactor times as long. The clock sinks by the share Sag as work goes
+	// on, with a time constant of SagTime; every ThrottlePeriod all runs at
+	// ThrottleFactor of its speed for ThrottleTime.
+	Noise, TailProbability, TailFactor           float64
+	Sag, SagTime                                 float64
+	ThrottlePeriod, ThrottleTime, ThrottleFactor float64
+	Seed                                         int64
+
 	// ExecuteLimit is the most work (bytes and FLOPs) of a launch that runs its
-	// kernel's source, and SIMT the library that holds the sources, compiled.
+	// kernel's source, and SIMT the library of the sources compiled for the host.
 	ExecuteLimit float64
 	SIMT         string
 	// Fail, Hang, Wrong and Lose are faults (src/fault.h): "cuMemAlloc_v2:3:2".
@@ -90,6 +102,7 @@ func (t Truth) text() string {
 	number("kernel_s", t.Kernel)
 	number("graph_kernel_s", t.GraphKernel)
 	number("copy_start_s", t.CopyStart)
+	number("collective_s", t.Collective)
 	number("host_launch_s", t.HostLaunch)
 	number("event_resolution_s", t.EventResolution)
 	number("noise", t.Noise)

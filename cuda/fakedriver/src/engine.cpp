@@ -115,7 +115,9 @@ static double drawNoise(Device *d) {
     return uniform(d->random) < t.tailProbability ? f * t.tailFactor : f;
 }
 
-CUresult enqueue(CUstream s, Op op) {
+CUresult enqueue(CUstream s, Op op) { return enqueue(s, std::move(op), truth().hostLaunchS); }
+
+CUresult enqueue(CUstream s, Op op, double hostTakesS) {
     if (s->capture) {
         s->capture->ops.push_back(std::move(op));
         return CUDA_SUCCESS;
@@ -125,7 +127,7 @@ CUresult enqueue(CUstream s, Op op) {
         bool done;
         if (CUresult e = drain(s, true, &done)) return e;
     }
-    hostS += truth().hostLaunchS;
+    hostS += hostTakesS;
     op.enqueuedS = hostS;
     if (op.record) {
         op.record->pending++;
@@ -137,12 +139,13 @@ CUresult enqueue(CUstream s, Op op) {
 }
 
 // perform runs one operation and its time.
-static CUresult perform(CUstream s, const Op &op, double startS, bool timed) {
+static CUresult perform(CUstream s, const Op &op, bool timed) {
     Device *d = s->context->device;
     Work w = op.work ? op.work() : Work{};
     for (const Touch &t : w.touches)
         if (t.bytes > 0 && !owner(t.at, t.bytes)) return CUDA_ERROR_ILLEGAL_ADDRESS;
-    double took = seconds(d, w, startS) * s->factor / speed(d, s->nowS);
+    if (op.ready) hostS = std::max(hostS, s->nowS);
+    double took = seconds(d, w, op.startS) * s->factor / speed(d, s->nowS);
     s->nowS += took;
     d->busyS += took;
     double size = w.flops;
@@ -155,28 +158,56 @@ static CUresult perform(CUstream s, const Op &op, double startS, bool timed) {
                 if (t.write)
                     for (double i = 1; i < t.bytes; i += 2) ((unsigned char *)t.at)[(size_t)i] ^= 0x55;
     }
+    if (op.ready) s->nowS = std::max(s->nowS, hostS); // a spin ends when the host lets go
+    return CUDA_SUCCESS;
+}
+
+// meet waits for a join's other streams, running them as far as they get.
+static CUresult meet(CUstream s, Op &op, bool wait, bool timed, bool *met) {
+    Join &j = *op.join;
+    if (!op.arrived) {
+        op.arrived = ++j.arrivals[s];
+        j.startS = std::max(j.startS, s->nowS);
+    }
+    auto all = [&] {
+        size_t there = 0;
+        for (auto &a : j.arrivals) there += a.second >= op.arrived;
+        return there >= j.ranks;
+    };
+    for (CUstream other : j.streams) {
+        if (j.completed >= op.arrived) break;
+        if (other == s || other->draining || j.arrivals[other] >= op.arrived) continue;
+        bool done;
+        if (CUresult e = drain(other, wait, &done)) return e;
+    }
+    if (j.completed < op.arrived && all()) {
+        j.completed = op.arrived;
+        j.endS = j.startS + j.seconds * s->factor / speed(s->context->device, j.startS);
+        if (!timed)
+            if (CUresult e = j.execute()) return e;
+    }
+    *met = j.completed >= op.arrived;
+    if (*met) s->nowS = std::max(s->nowS, j.endS);
     return CUDA_SUCCESS;
 }
 
 CUresult drain(CUstream s, bool wait, bool *done) {
     CUcontext c = s->context;
     *done = false;
-    while (!s->queue.empty()) {
-        if (c->lost) break;
-        if (s->hung) return CUDA_SUCCESS;
+    s->draining = true;
+    struct Leave {
+        CUstream s;
+        ~Leave() { s->draining = false; }
+    } leave{s};
+    while (!s->queue.empty() && !c->lost) {
         Op &op = s->queue.front();
-        bool hang = op.hang;
-        if (op.graph)
-            for (const Op &inner : *op.graph) hang |= inner.hang;
-        if (hang) {
-            s->hung = true;
-            return CUDA_SUCCESS;
-        }
-        if (op.ready && !op.ready() && !wait) return CUDA_SUCCESS;
+        s->hung |= op.hang;
+        if (s->hung || (op.ready && !op.ready() && !wait)) return CUDA_SUCCESS;
         s->nowS = std::max(s->nowS, op.enqueuedS);
+        bool timed = s->recordsDone > 0 && s->recordsQueued > 0;
         CUresult e = CUDA_SUCCESS;
         if (op.wait) {
-            while (op.wait->pending && op.wait->stream != s) {
+            while (op.wait->pending && !op.wait->stream->draining) {
                 bool other;
                 if ((e = drain(op.wait->stream, wait, &other))) break;
                 if (!other && op.wait->pending) return CUDA_SUCCESS;
@@ -189,16 +220,12 @@ CUresult drain(CUstream s, bool wait, bool *done) {
             s->recordsQueued--;
             s->recordsDone++;
             s->factor = drawNoise(c->device);
+        } else if (op.join) {
+            bool met = false;
+            e = meet(s, op, wait, timed, &met);
+            if (!e && !met) return CUDA_SUCCESS;
         } else {
-            bool timed = s->recordsDone > 0 && s->recordsQueued > 0;
-            if (op.ready) hostS = std::max(hostS, s->nowS);
-            if (op.graph) {
-                for (const Op &inner : *op.graph)
-                    if ((e = perform(s, inner, inner.kernel ? truth().graphKernelS : inner.startS, timed))) break;
-            } else {
-                e = perform(s, op, op.startS, timed);
-            }
-            if (op.ready) s->nowS = std::max(s->nowS, hostS); // it ended when the host let go
+            e = perform(s, op, timed);
         }
         s->queue.pop_front();
         if (e) c->lost = e;
@@ -215,18 +242,33 @@ CUresult drain(CUstream s, bool wait, bool *done) {
     return c->lost;
 }
 
+void pauseForOthers() {
+    mutex.unlock();
+    usleep(200);
+    mutex.lock();
+}
+
 CUresult drainAll(CUcontext c, bool blockingOnly) {
     for (CUstream s : c->streams) {
         if (blockingOnly && s->nonBlocking) continue;
         bool done = false;
         if (CUresult e = drain(s, true, &done)) return e;
-        while (!done) { // a kernel that never ends
-            mutex.unlock();
-            pause();
-            mutex.lock();
+        while (!done) {
+            pauseForOthers();
+            if (CUresult e = drain(s, true, &done)) return e;
         }
     }
     return CUDA_SUCCESS;
+}
+
+static CUresult join(CUstream s, const char *name, std::shared_ptr<Join> j) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    if (!(s = resolve(s))) return CUDA_ERROR_INVALID_HANDLE;
+    j->streams.push_back(s);
+    Op op;
+    op.name = name;
+    op.join = std::move(j);
+    return enqueue(s, std::move(op));
 }
 
 static CUresult put(CUstream s, const char *name, double startS, const Work &w, std::function<CUresult()> execute) {
@@ -241,6 +283,6 @@ static CUresult put(CUstream s, const char *name, double startS, const Work &w, 
     return enqueue(s, std::move(op));
 }
 
-const Outside outside = {put, [] { return &truth(); }, [](CUstream s) { return s->context->device->index; }, entered};
+const Outside outside = {put, join, [](CUstream s) { return s->context->device->index; }};
 
 } // namespace fake

@@ -19,14 +19,27 @@ namespace fake {
 
 struct Device;
 
+// Join is work that several streams do together, such as a collective: it begins
+// when the last of them gets there, and ends for all at once. A replayed graph
+// comes by again; each time counts for itself.
+struct Join {
+    size_t ranks = 0;                   // streams that take part
+    std::vector<CUstream> streams;      // those that have been told
+    double seconds = 0;
+    std::function<CUresult()> execute;
+
+    std::map<CUstream, long> arrivals;  // how often each has come by
+    long completed = 0;
+    double startS = 0, endS = 0;        // of the time in question: streams keep in step
+};
+
 // Outside is what the stand-ins for cuBLASLt and NCCL call: a stream begins with
 // a pointer to it, so that they reach the driver that the stream belongs to, of
 // the several that a test's process may have open.
 struct Outside {
     CUresult (*put)(CUstream, const char *name, double startS, const Work &, std::function<CUresult()> execute);
-    const Truth *(*truth)();
+    CUresult (*join)(CUstream, const char *name, std::shared_ptr<Join>);
     int (*device)(CUstream);
-    CUresult (*fault)(const char *call);
 };
 extern const Outside outside;
 
@@ -38,7 +51,8 @@ struct Op {
     std::function<CUresult()> execute;    // what it does to memory
     std::function<bool()> ready;          // a spin that is still held says no
     CUevent record = nullptr, wait = nullptr;
-    std::shared_ptr<std::vector<Op>> graph; // replays these
+    std::shared_ptr<Join> join;
+    long arrived = 0;                     // which time of the join this is; 0: not there yet
     double enqueuedS = 0;                 // on the host's virtual clock
     bool kernel = false, hang = false;
 };
@@ -62,7 +76,7 @@ struct CUstream_st {
     double nowS = 0;
     double factor = 1; // this batch's noise
     int recordsQueued = 0, recordsDone = 0;
-    bool hung = false;
+    bool hung = false, draining = false;
     CUgraph capture = nullptr;
 };
 
@@ -152,10 +166,13 @@ CUstream resolve(CUstream s); // 0 and the legacy handle are the context's own s
 
 // enqueue puts an operation on a stream, or into the graph that it captures.
 CUresult enqueue(CUstream s, Op op);
+CUresult enqueue(CUstream s, Op op, double hostTakesS);
 
-// drain runs a stream's queue. It waits for a spin that is held only if told to.
-// done is set where nothing is left.
+// drain runs a stream's queue as far as it gets. It waits for a spin that is held only
+// if told to. done is set where nothing is left.
 CUresult drain(CUstream s, bool wait, bool *done);
+// pauseForOthers lets other threads' calls in for a moment.
+void pauseForOthers();
 CUresult drainAll(CUcontext c, bool blockingOnly);
 
 // seconds is how long a piece of work takes on a device whose clock and noise do nothing.

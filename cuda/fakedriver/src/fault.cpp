@@ -37,7 +37,7 @@ std::vector<Fault> faults(const std::string &text, const char *kind) {
     return out;
 }
 
-std::mutex mutex;
+std::mutex counting;
 std::map<std::string, long> counts, kernels, answers;
 bool lost = false;
 
@@ -88,7 +88,7 @@ CUresult entered(const char *call) {
     static std::vector<Fault> fail = faults(truth().fail, "fail"), hang = faults(truth().hang, "hang"), lose = faults(truth().lose, "lose");
     Fault *hung = nullptr;
     {
-        std::lock_guard<std::mutex> lock(mutex);
+        std::lock_guard<std::mutex> lock(counting);
         long n = ++counts[call];
         if (n == 1 && !truth().log.empty()) {
             std::string line = std::string(call) + "\n";
@@ -111,13 +111,13 @@ CUresult entered(const char *call) {
 
 bool hangs(const std::string &kernel) {
     static std::vector<Fault> list = faults(truth().hang, "hang");
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::mutex> lock(counting);
     return due(list, kernel, ++kernels[kernel]) != nullptr;
 }
 
 bool wrongs(const std::string &kernel) {
     static std::vector<Fault> list = faults(truth().wrong, "wrong");
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::mutex> lock(counting);
     return due(list, kernel, ++answers[kernel]) != nullptr;
 }
 

@@ -2,7 +2,6 @@
 #include "engine.h"
 
 #include <cmath>
-#include <unistd.h>
 
 using namespace fake;
 
@@ -37,9 +36,7 @@ API CUresult cuStreamSynchronize(CUstream s) {
         bool done;
         if (CUresult e = drain(s, true, &done)) return e;
         if (done) return CUDA_SUCCESS;
-        mutex.unlock(); // a kernel that never ends
-        pause();
-        mutex.lock();
+        pauseForOthers(); // for ever, behind a kernel that never ends
     }
 }
 
@@ -92,10 +89,13 @@ API CUresult cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph g, unsigned 
 API CUresult cuGraphLaunch(CUgraphExec exec, CUstream s) {
     ENTER(AContext);
     if (!known(exec) || !(s = resolve(s))) return CUDA_ERROR_INVALID_HANDLE;
-    Op op;
-    op.name = __func__;
-    op.graph = exec->ops;
-    return enqueue(s, std::move(op));
+    double hostTakesS = truth().hostLaunchS; // one call, however many nodes
+    for (Op op : *exec->ops) {
+        if (op.kernel) op.startS = truth().graphKernelS;
+        if (CUresult e = enqueue(s, std::move(op), hostTakesS)) return e;
+        hostTakesS = 0;
+    }
+    return CUDA_SUCCESS;
 }
 
 API CUresult cuGraphExecDestroy(CUgraphExec exec) {

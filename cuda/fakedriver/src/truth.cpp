@@ -41,6 +41,7 @@ static Truth parse(const std::string &text) {
     number("kernel_s", t.kernelS);
     number("graph_kernel_s", t.graphKernelS);
     number("copy_start_s", t.copyStartS);
+    number("collective_s", t.collectiveS);
     number("host_launch_s", t.hostLaunchS);
     number("event_resolution_s", t.eventResolutionS);
     number("noise", t.noise);

@@ -28,6 +28,7 @@ struct Truth {
     double kernelS = 2e-6;      // the least that a kernel takes on the device, gap to the next included
     double graphKernelS = 1e-6; // the same for a kernel of a graph
     double copyStartS = 1e-6;   // the same for a copy or fill by the copy engine
+    double collectiveS = 10e-6; // the least that a collective takes
     double hostLaunchS = 3e-6;  // what one call takes the host: a stream that is not held cannot run faster
     double eventResolutionS = 0;
 
