@@ -23,7 +23,6 @@ struct Work {
     double chaseSteps = 0;     // dependent loads over the first touch, one after the other
     double fixedS = 0;
     double linkS = 0;          // over PCIe or NVLink
-    bool counted = true;       // false: nobody wrote down what this kernel costs
 };
 
 // Parameter of a kernel, as its PTX declares it: bytes and where it lies in the packed arguments.
@@ -50,7 +49,10 @@ struct Launch {
     double threads() const { return blocks() * block[0] * block[1] * block[2]; }
 };
 
-// costOf returns a launch's work; counted is false where the kernel is not known.
+// counted reports whether somebody wrote down what a kernel costs.
+bool counted(const std::string &kernel);
+
+// costOf returns a launch's work, none for a kernel that is not counted.
 Work costOf(const Launch &l);
 
 // spins reports whether a kernel holds its stream until the host sets a flag, and

@@ -84,20 +84,21 @@ bool sticky(CUresult e) {
     return false;
 }
 
+void note(const std::string &line) {
+    if (truth().log.empty()) return;
+    int fd = open(truth().log.c_str(), O_CREAT | O_APPEND | O_WRONLY, 0600);
+    if (fd < 0) return;
+    if (write(fd, (line + "\n").data(), line.size() + 1) < 0) perror("fake driver: log");
+    close(fd);
+}
+
 CUresult entered(const char *call) {
     static std::vector<Fault> fail = faults(truth().fail, "fail"), hang = faults(truth().hang, "hang"), lose = faults(truth().lose, "lose");
     Fault *hung = nullptr;
     {
         std::lock_guard<std::mutex> lock(counting);
         long n = ++counts[call];
-        if (n == 1 && !truth().log.empty()) {
-            std::string line = std::string(call) + "\n";
-            int fd = open(truth().log.c_str(), O_CREAT | O_APPEND | O_WRONLY, 0600);
-            if (fd >= 0) {
-                if (write(fd, line.data(), line.size()) < 0) perror("fake driver: log");
-                close(fd);
-            }
-        }
+        if (n == 1) note(call);
         if (due(lose, call, n)) {
             lost = true;
             if (!truth().stateDir.empty()) close(open(lostFile().c_str(), O_CREAT | O_WRONLY, 0600));

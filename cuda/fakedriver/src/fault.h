@@ -11,9 +11,12 @@
 
 namespace fake {
 
-// entered counts a call, logs it, and returns the error to inject, if any. It
+// entered counts a call, notes its first, and returns the error to inject, if any. It
 // does not return from an injected hang.
 CUresult entered(const char *call);
+
+// note writes a line to the log.
+void note(const std::string &line);
 
 // hangs and wrongs count a run of a kernel.
 bool hangs(const std::string &kernel);

@@ -185,6 +185,7 @@ API CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned in
         m->functions = entries((const char *)image);
         for (auto &f : m->functions) {
             f.second->module = m.get();
+            if (!counted(f.first)) note("uncounted " + f.first);
             made(f.second.get());
         }
         *module = made(m.release());
