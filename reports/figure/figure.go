@@ -33,6 +33,8 @@ type Key struct {
 	Dashed bool
 	// Dot and Square are what the legend draws, else a line.
 	Dot, Square bool
+	// Pale squares are shades.
+	Pale bool
 }
 
 // Panel is one plot of a figure.
@@ -138,9 +140,7 @@ func (f *Figure) SVG(i int, style string) string {
 		of   *Axis
 	}{{&p.X, &f.X}, {&p.Y, &f.Y}} {
 		face := font.Font{Typeface: "Liberation", Variant: "Sans", Size: fontSize}
-		a.axis.Label.Text, a.axis.Tick.Marker = a.of.Label, a.of
-		a.axis.Label.TextStyle.Font, a.axis.Tick.Label.Font = face, face
-		a.axis.Label.TextStyle.Color, a.axis.Tick.Label.Color = Text, Text
+		a.axis.Tick.Marker, a.axis.Tick.Label.Font, a.axis.Tick.Label.Color = a.of, face, Text
 		a.axis.LineStyle.Color, a.axis.Tick.LineStyle.Color = Faint, Faint
 		a.axis.LineStyle.Width, a.axis.Tick.LineStyle.Width = 1, 1
 		a.axis.Tick.Length, a.axis.Padding = 4, 2
@@ -149,7 +149,14 @@ func (f *Figure) SVG(i int, style string) string {
 		}
 	}
 	p.Add(marks(append([]Mark{grid{&f.X, &f.Y}}, f.Panels[i].Marks...)))
-	p.Draw(draw.Crop(draw.New(c), 4, -12, 4, -8))
+	p.Draw(draw.Crop(draw.New(c), 4, -14, 4+fontSize+3, -8-fontSize-3))
+	// The labels of axes are ours: plot centres one by the linear middle of the
+	// range, which a logarithmic axis has near its end; and an upright label
+	// is hard to read.
+	face := font.DefaultCache.Lookup(font.Font{Typeface: "Liberation", Variant: "Sans"}, fontSize)
+	c.SetColor(Text)
+	c.FillString(face, vg.Point{X: panelWidth - 14 - face.Width(f.X.Label), Y: 4}, f.X.Label)
+	c.FillString(face, vg.Point{X: 4, Y: vg.Length(height) - fontSize}, f.Y.Label)
 	title := f.Title
 	if f.Panels[i].Title != "" {
 		title += ": " + f.Panels[i].Title

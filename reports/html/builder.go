@@ -109,6 +109,11 @@ func suiteLegend(seen map[datasets.Suite]bool) []figure.Key {
 // scatter makes dots of rows, one ink a suite, and groups of them where the
 // page is aggregated: cells of an eighth of a decade on both axes.
 func (b *builder) scatter(rows []*reports.Joined, place func(j *reports.Joined) (x, y float64, ok bool), seen map[datasets.Suite]bool) []figure.Mark {
+	return b.scatterSaying(rows, place, seen, nil)
+}
+
+// scatterSaying is scatter with a text of its own for each row, or nil.
+func (b *builder) scatterSaying(rows []*reports.Joined, place func(j *reports.Joined) (x, y float64, ok bool), seen map[datasets.Suite]bool, says func(*reports.Joined) string) []figure.Mark {
 	bySuite := map[datasets.Suite][]figure.Point{}
 	type id struct {
 		suite datasets.Suite
@@ -130,7 +135,11 @@ func (b *builder) scatter(rows []*reports.Joined, place func(j *reports.Joined) 
 		seen[s] = true
 		simulated = simulated || j.Row.Measurement.Source == datasets.SourceSimulated
 		if !b.aggregated {
-			bySuite[s] = append(bySuite[s], b.point(x, y, j))
+			p := b.point(x, y, j)
+			if says != nil {
+				p.Row, p.Text = -1, says(j)
+			}
+			bySuite[s] = append(bySuite[s], p)
 			continue
 		}
 		k := id{s, int(math.Floor(math.Log10(x) * 8)), int(math.Floor(math.Log10(y) * 16))}
@@ -163,9 +172,12 @@ func (b *builder) scatter(rows []*reports.Joined, place func(j *reports.Joined) 
 		p := figure.Point{X: math.Exp(x), Y: math.Exp(y), Row: -1}
 		if len(g.points) == 1 {
 			p.Text = b.says(g.row)
+			if says != nil {
+				p.Text = says(g.row)
+			}
 		} else {
 			p.Text = fmt.Sprintf("%s %s rows, such as %s", reports.Count(len(g.points)), k.suite, reports.Label(g.row.Row.Workload))
-			if len(g.errors) > 0 {
+			if len(g.errors) > 0 && says == nil {
 				slices.Sort(g.errors)
 				p.Text += "; median error " + reports.SignedPercent(reports.Quantile(g.errors, 0.5))
 			}
@@ -200,10 +212,17 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 
 // sections are the page's chapters, those without figures or tables left out.
 func (b *builder) sections() []section {
+	differ, differences := b.differences()
 	var out []section
 	for _, s := range []section{
 		{ID: "roofline", Title: "Roofline", Figures: b.roofline()},
 		{ID: "error", Title: "Predicted against measured", Figures: b.errors(), Tables: b.worst()},
+		{ID: "differences", Title: "Differences", Figures: differ, Tables: differences},
+		{ID: "memory", Title: "Memory", Figures: b.memory()},
+		{ID: "collectives", Title: "Collectives", Figures: b.collectives()},
+		{ID: "decode", Title: "Decode", Figures: b.decode()},
+		{ID: "moe", Title: "Mixture of experts", Figures: b.moe()},
+		{ID: "conditions", Title: "Conditions and samples", Figures: b.conditions(), Tables: b.samples()},
 	} {
 		if len(s.Figures) > 0 || len(s.Tables) > 0 {
 			out = append(out, s)

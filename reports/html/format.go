@@ -23,5 +23,8 @@ func trim(s string) string {
 	if strings.Contains(n, ".") {
 		n = strings.TrimRight(strings.TrimRight(n, "0"), ".")
 	}
-	return n + " " + unit
+	return strings.TrimSuffix(n+" "+unit, " ")
 }
+
+// perSecond writes a rate of an axis: "10 k".
+func perSecond(v float64) string { return trim(reports.PerSecond(v)) }
