@@ -8,7 +8,7 @@
 #define BENCH_ATOMIC(T, name, expression)            \
 	DEVICE T name(T *p, T v)                           \
 	{                                                  \
-		T old = *(T *)simt::atomic(p, sizeof(T));        \
+		T old = simt::atomic(p);                         \
 		simt::store(p, (T)(expression));                 \
 		return old;                                      \
 	}
@@ -20,7 +20,7 @@
 #define BENCH_ATOMIC_CAS(T)                          \
 	DEVICE T atomicCAS(T *p, T want, T v)              \
 	{                                                  \
-		T old = *(T *)simt::atomic(p, sizeof(T));        \
+		T old = simt::atomic(p);                         \
 		if (old == want)                                 \
 			simt::store(p, v);                             \
 		return old;                                      \

@@ -17,9 +17,10 @@ var ErrNoCompiler = errors.New("no C++ compiler (g++, clang++ or c++): kernels a
 // Compiled from C++20: captureless lambdas are made where they are called.
 var flags = []string{"-std=c++20", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-DBENCH_HOST", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"}
 
-// checks will have the compiler call the machine before
-// every access to memory.
-var checks []string
+// checks are added to the kernels alone: the compiler calls the machine before
+// every access to memory, for an index that an array does not have and for a
+// misaligned pointer (race.cc).
+var checks = []string{"-fsanitize=thread", "-fsanitize=bounds,alignment"}
 
 // Root is the repository's folder.
 func Root() (string, error) {
@@ -40,7 +41,9 @@ func Root() (string, error) {
 // Compile builds the library of all kernels, checked or plain, and returns its
 // path. Objects and library are kept in the user's cache by a hash of
 // compiler, flags and sources, so that a package's tests wait for it once.
-func Compile(checked bool) (string, error) {
+func Compile(checked bool) (string, error) { return compile("kernels/*.cu", checked) }
+
+func compile(sources string, checked bool) (string, error) {
 	compiler := ""
 	for _, name := range []string{"g++", "clang++", "clang++-19", "c++"} {
 		if p, err := exec.LookPath(name); err == nil {
@@ -73,7 +76,7 @@ func Compile(checked bool) (string, error) {
 			b.common = append(append(b.common, filepath.Base(h)...), text...)
 		}
 	}
-	kernels, err := filepath.Glob(filepath.Join(root, "cuda", "kernels", "*.cu"))
+	kernels, err := filepath.Glob(filepath.Join(root, "cuda", sources))
 	if err != nil {
 		return "", err
 	}

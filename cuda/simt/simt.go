@@ -128,12 +128,12 @@ func Open(path string) (*Host, error) {
 // there is no C++ compiler.
 func Build(t testing.TB) *Host {
 	t.Helper()
-	return build(t, true)
+	path, err := Compile(true)
+	return open(t, path, err)
 }
 
-func build(t testing.TB, checked bool) *Host {
+func open(t testing.TB, path string, err error) *Host {
 	t.Helper()
-	path, err := Compile(checked)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}

@@ -24,7 +24,12 @@ struct uint3 { unsigned x, y, z; };
 typedef uint3 dim3;
 
 // Where the running fibre is.
-extern __attribute__((visibility("hidden"))) thread_local uint3 threadIdx, blockIdx, blockDim, gridDim;
+struct bench_special_registers { uint3 thread, block, threads, blocks; };
+extern __attribute__((visibility("hidden"))) thread_local bench_special_registers bench_place;
+#define threadIdx bench_place.thread
+#define blockIdx bench_place.block
+#define blockDim bench_place.threads
+#define gridDim bench_place.blocks
 
 namespace simt {
 
@@ -67,9 +72,15 @@ void warp_barrier(unsigned mask, const char *file, int line);
 void fence();
 void yield();
 
-// atomic says that the bytes are about to be changed atomically, and returns p.
-void *atomic(void *p, size_t bytes);
+// atomic loads what is about to be changed atomically, and store changes it.
+void raw_atomic(void *p, void *v, size_t bytes);
 void raw_store(void *p, const void *v, size_t bytes);
+template <typename T> T atomic(T *p)
+{
+	T v;
+	raw_atomic(p, &v, sizeof v);
+	return v;
+}
 template <typename T> void store(T *p, T v) { raw_store(p, &v, sizeof v); }
 
 // shared_read and global_read check a read that a collective makes for a

@@ -18,7 +18,7 @@
 #include <ucontext.h>
 #endif
 
-thread_local uint3 threadIdx, blockIdx, blockDim, gridDim;
+thread_local bench_special_registers bench_place;
 
 namespace simt {
 
@@ -89,7 +89,11 @@ static void wait(const char *file, int line)
 	to_scheduler();
 }
 
-void yield() { to_scheduler(); }
+void yield()
+{
+	check_time();
+	to_scheduler();
+}
 
 static const char *base_name(const char *path)
 {
@@ -101,8 +105,11 @@ static const char *base_name(const char *path)
 static void complete(meeting &g)
 {
 	machine &m = self;
-	if (g.compute)
+	if (g.compute) {
+		m.in_collective = true;
 		g.compute(g.brought.data());
+		m.in_collective = false;
+	}
 	for (unsigned i : g.who)
 		m.fibres[i].is = state::ready;
 	g.who.clear();
@@ -202,15 +209,15 @@ void warp_barrier(unsigned mask, const char *file, int line)
 // executes an atomic afterwards.
 void fence() { self.times.fenced = true; }
 
-void *atomic(void *p, size_t bytes)
+void raw_atomic(void *p, void *v, size_t bytes)
 {
 	machine &m = self;
 	order_times &t = m.times;
 	check_access(p, bytes, true, true, m.running->index);
 	if (t.fenced)
-		t.released = ++t.now, t.fenced = false;
+		check_release(++t.now), t.fenced = false;
 	t.acquired = ++t.now;
-	return p;
+	memcpy(v, p, bytes);
 }
 
 void raw_store(void *p, const void *v, size_t bytes) { memcpy(p, v, bytes); }
@@ -259,12 +266,18 @@ unsigned long long nanoseconds()
 	return (unsigned long long)t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+// The end of a fibre's stack, and what stands there until it is overrun.
+constexpr size_t stack_spare = 4096;
+constexpr uint64_t canary = 0xb5ad4eceda1ce2a9u;
+
 static void fibre_main()
 {
 	machine &m = self;
 	m.call(m.params);
 	m.running->is = state::left;
 	m.left++;
+	if (memcmp(m.running->stack + stack_spare, &canary, sizeof canary))
+		fail("a thread's local memory does not fit the host's stack of %zu bytes", stack_bytes);
 	if (m.barriers[0].open)
 		fail("barrier divergence: a thread has left the kernel while others wait at %s:%d", base_name(m.barriers[0].file), m.barriers[0].line);
 	for (;;)
@@ -320,6 +333,7 @@ static void run_block()
 		f.copies.clear();
 		f.group = 0;
 		f.stack_pointer = prepare(f.stack, fibre_main);
+		memcpy(f.stack + stack_spare, &canary, sizeof canary);
 	}
 	std::vector<unsigned> order(m.threads);
 	while (m.left < m.threads && !m.failed) {
@@ -378,7 +392,7 @@ static int launch(const char *name, const unsigned grid[3], const unsigned block
 		return 2;
 	}
 	m.threads = (unsigned)threads;
-	m.call = k->second.call, m.params = params;
+	m.call = k->second.call, m.params = params, m.arguments = k->second.arguments;
 	blockDim = {block[0], block[1], block[2]};
 	gridDim = {grid[0], grid[1], grid[2]};
 	if (m.dynamic.size() < shared + 2048)
@@ -386,7 +400,8 @@ static int launch(const char *name, const unsigned grid[3], const unsigned block
 	m.dynamic_base = reinterpret_cast<unsigned char *>((reinterpret_cast<uintptr_t>(m.dynamic.data()) + 1023) / 1024 * 1024);
 	m.dynamic_bytes = shared;
 	m.times = order_times{};
-	m.steps = 0;
+	for (auto &in : m.times.in_named)
+		in.assign(m.threads, false);
 	stacks_for(m.threads);
 	check_begin();
 	std::vector<unsigned> blocks(grid[0] * (size_t)grid[1] * grid[2]);
@@ -397,9 +412,12 @@ static int launch(const char *name, const unsigned grid[3], const unsigned block
 			break;
 		m.block_number = b;
 		blockIdx = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
-		m.times.released = m.times.acquired = 0, m.times.fenced = false;
+		m.times.acquired = 0, m.times.fenced = false;
 		run_block();
 	}
+	m.running = nullptr;
+	m.in_collective = false;
+	check_end();
 	if (!m.failed)
 		return 0;
 	std::string text = std::string(name) + ": " + m.error;

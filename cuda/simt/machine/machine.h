@@ -51,7 +51,7 @@ struct order_times {
 	uint32_t warp[32] = {};             // the last barrier of each warp
 	uint32_t named[16] = {};            // the last of each named barrier
 	std::vector<bool> in_named[16];     // and who was in it
-	uint32_t released = 0, acquired = 0;  // between blocks: a fence and then an atomic; an atomic
+	uint32_t acquired = 0;  // between blocks: the last atomic, which released the block if a fence came before
 	bool fenced = false;
 };
 
@@ -67,6 +67,8 @@ struct machine {
 	size_t dynamic_bytes = 0;
 	void (*call)(void **) = nullptr;
 	void **params = nullptr;
+	int arguments = 0;
+	bool in_collective = false;
 	bool failed = false;
 	char error[512] = {};
 	int order = 0;
@@ -82,7 +84,10 @@ constexpr size_t stack_bytes = 256 << 10;
 // The race and bounds check, which a library without instrumentation has too
 // for collectives, atomics and asynchronous copies.
 void check_begin();
+void check_end();
 void check_block();
+void check_release(uint32_t when);
+void check_time();
 void check_access(const void *p, size_t bytes, bool write, bool is_atomic, unsigned thread);
 }
 
