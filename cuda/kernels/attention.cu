@@ -160,6 +160,9 @@ DEVICE void attention_split(T *out, float *partial, float *partial_softmax, cons
 		__syncthreads();
 	}
 
+	// A split without a tile has had no barrier since the margins' zeros.
+	if (begin >= end)
+		__syncthreads();
 	// The strands' parts meet in the tiles' room: rows of DIM, then maxima and
 	// sums, for each warp.
 	float *parts = reinterpret_cast<float *>(tiles), *softmax = parts + ATTENTION_WARPS * 16 * DIM;

@@ -1,8 +1,9 @@
-package kernels
+package kernels_test
 
 import (
 	"testing"
 
+	"bench/cuda/kernels"
 	"bench/cuda/simt"
 )
 
@@ -11,10 +12,10 @@ func TestFillWritesValueRoundedToItsType(t *testing.T) {
 	const seed = 42
 	fillCase(t, h, "bench_fill_f32", 0.5, func(v float32) float32 { return v })
 	fillCase(t, h, "bench_fill_f64", 1.5, func(v float32) float64 { return float64(v) })
-	fillCase(t, h, "bench_fill_bf16", 3, BF16)
-	fillCase(t, h, "bench_fill_fp16", 1e-5, FP16)
-	fillCase(t, h, "bench_fill_fp8", 600, FP8)
-	fillCase(t, h, "bench_fill_i8", 127, INT8)
+	fillCase(t, h, "bench_fill_bf16", 3, kernels.BF16)
+	fillCase(t, h, "bench_fill_fp16", 1e-5, kernels.FP16)
+	fillCase(t, h, "bench_fill_fp8", 600, kernels.FP8)
+	fillCase(t, h, "bench_fill_i8", 127, kernels.INT8)
 }
 
 func fillCase[T comparable](t *testing.T, h *simt.Host, name string, scale float32, round func(float32) T) {
@@ -27,7 +28,7 @@ func fillCase[T comparable](t *testing.T, h *simt.Host, name string, scale float
 				t.Fatal(err)
 			}
 			for i, got := range b.Data[:n] {
-				if want := round(scale * float32(Value(seed, int64(i)))); got != want {
+				if want := round(scale * float32(kernels.Value(seed, int64(i)))); got != want {
 					t.Fatalf("%s n=%d: element %d is %v, want %v", name, n, i, got, want)
 				}
 			}

@@ -3,16 +3,25 @@
 #   make   compiles what its sources have outdated (all with FORCE=1)
 #   check  fails where a PTX is not of its sources; recompiles and compares
 #          where the compiler that made it is here
-# A PTX begins with the checksum of its source and of the headers that all
-# share, and with its compiler, so that a test without a compiler can tell.
+# A PTX begins with the checksum of its source and of the headers that it
+# includes, and with its compiler, so that a test without a compiler can tell.
 set -eu
 cd "$(dirname "$0")"
 export LC_ALL=C
 CLANG=${CLANG:-clang-19}
 archs="sm_80 sm_90a"
 
-# Sources of a file: itself and every header, in the order of their names.
-checksum() { cat "$1" ./*.cuh | sha256sum | cut -d' ' -f1; }
+# A source and the headers that it includes, directly or not, in the order of
+# their names. (cuda/kernels/ptx_test.go does the same.)
+sources() {
+	found=$1 before=
+	while [ "$found" != "$before" ]; do
+		before=$found
+		found=$({ echo "$found" | tr ' ' '\n'; sed -n 's/^#include "\([a-z0-9_]*\.cuh\)".*/\1/p' $found; } | sort -u | tr '\n' ' ' | sed 's/ $//')
+	done
+	echo "$found"
+}
+checksum() { cat $(sources "$1") | sha256sum | cut -d' ' -f1; }
 
 compiler() { "$CLANG" --version | head -1; }
 
