@@ -26,6 +26,7 @@ const (
 	exitCheckFailed = 1 // measured, and a check failed: gate, verification, a failed case
 	exitUsage       = 2 // wrong usage or unreadable input
 	exitNothing     = 3 // nothing could be measured
+	exitCantTell    = 4 // a gate that the measurements can support no verdict on
 )
 
 // verbs makes every command, in the order in which help lists them. A new verb
@@ -37,6 +38,7 @@ var verbs = []func() *cobra.Command{
 	predictCommand,
 	reportCommand,
 	compareCommand,
+	gateCommand,
 	calibrateCommand,
 	exportCommand,
 	validateCommand,
@@ -110,7 +112,7 @@ func rootCommand() *cobra.Command {
 should do, and reports the difference.
 
 Exit codes: 0 done; 1 measured, and a check failed; 2 wrong usage or unreadable
-input; 3 nothing could be measured.`,
+input; 3 nothing could be measured; 4 a gate can't tell.`,
 		Example: `  bench run --profile quick
   bench devices`,
 		Version:       version(),

@@ -83,7 +83,8 @@ func (m *madeRun) run() *datasets.Run {
 		Meta: datasets.Meta{ID: fmt.Sprintf("night-%02d", m.night), Bench: "bench test", Command: []string{"bench", "run"}, Host: "testhost",
 			Machine: m.machine, StartUnixS: start, EndUnixS: start + 60},
 		Devices: []datasets.Device{{ID: m.device, Name: "Test CPU", Vendor: "Test", Arch: "x86-64", Kind: "cpu", Units: 4,
-			PeakFLOPs: map[datasets.DType]datasets.Figure{datasets.FP32: {Value: 1e12, Origin: datasets.Datasheet, Source: "made up"}}}},
+			PeakFLOPs:       map[datasets.DType]datasets.Figure{datasets.FP32: {Value: 1e12, Origin: datasets.Datasheet, Source: "made up"}},
+			MemoryBandwidth: datasets.Figure{Value: 25e9, Origin: datasets.Datasheet, Source: "made up"}}},
 	}
 	random := rand.New(rand.NewPCG(uint64(m.seed), uint64(m.night)+1))
 	for i, size := range []int64{1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26} {

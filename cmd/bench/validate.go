@@ -11,13 +11,14 @@ import (
 	"bench/datasets"
 	"bench/datasets/importers"
 	"bench/reports"
+	"bench/reports/gate"
 
 	"github.com/spf13/cobra"
 )
 
 // validateCommand is for those who work on bench, hence hidden: make validate.
 func validateCommand() *cobra.Command {
-	var out string
+	var out, known string
 	c := &cobra.Command{
 		Use:     "validate DIR",
 		Hidden:  true,
@@ -46,12 +47,16 @@ func validateCommand() *cobra.Command {
 			}); err != nil {
 				return err
 			}
-			return writeFile(filepath.Join(out, "validation.json"), func(w io.Writer) error {
+			if err := writeFile(filepath.Join(out, "validation.json"), func(w io.Writer) error {
 				return reports.ValidationJSON(w, v)
-			})
+			}); err != nil || known == "" {
+				return err
+			}
+			return writeFile(known, func(w io.Writer) error { return gate.WriteKnown(w, gate.ValidatedErrors(v)) })
 		},
 	}
 	c.Flags().StringVar(&out, "docs", "docs", "folder to write to; validation-notes.md there is included")
+	c.Flags().StringVar(&known, "known-errors", "", "also write the table of errors that gate --model knows")
 	return c
 }
 

@@ -1,0 +1,177 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"bench/datasets"
+	"bench/reports"
+	"bench/reports/compare"
+)
+
+// measured is one night's measurement of a workload.
+type measured struct {
+	run *datasets.Run
+	row *datasets.Row
+}
+
+// history is the nights before, oldest first, by workload and device.
+type history struct {
+	runs []*datasets.Run
+	of   map[series][]measured
+}
+
+type series struct{ key, device, uuid string }
+
+func seriesOf(row *datasets.Row, key string) series { return series{key, row.DeviceID, row.DeviceUUID} }
+
+// newHistory sorts the nights before. The night itself, runs that began after
+// it, and those of other machines are left out, and the last are noted.
+func newHistory(night, runs []*datasets.Run, r *Result) *history {
+	h := &history{of: map[series][]measured{}}
+	var others, later int
+	for _, run := range runs {
+		switch {
+		case slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.ID == run.Meta.ID }):
+		case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return sameMachine(&n.Meta, &run.Meta) }):
+			others++
+		case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.StartUnixS >= run.Meta.StartUnixS }):
+			later++
+		default:
+			h.runs = append(h.runs, run)
+		}
+	}
+	if others > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d runs of other machines are no history of this one and were left out.", others))
+	}
+	if later > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d runs began after this one and were left out.", later))
+	}
+	slices.SortStableFunc(h.runs, func(a, b *datasets.Run) int { return cmp.Compare(a.Meta.StartUnixS, b.Meta.StartUnixS) })
+	for _, run := range h.runs {
+		for i := range run.Rows {
+			row := &run.Rows[i]
+			if m := &row.Measurement; m.Usable() && len(compare.Withheld(m)) == 0 {
+				k := seriesOf(row, row.Workload.Key())
+				h.of[k] = append(h.of[k], measured{run, row})
+			}
+		}
+	}
+	return h
+}
+
+// sameMachine reports whether two runs were made on one machine: host and CPU
+// are the same. Another kernel or microcode makes no other machine, and may be
+// the cause of a loss.
+func sameMachine(a, b *datasets.Meta) bool {
+	if a.Machine == "" || b.Machine == "" {
+		return a.Host == b.Host
+	}
+	return !slices.ContainsFunc(datasets.FingerprintDifferences(a.Machine, b.Machine), func(d datasets.Difference) bool {
+		return d.Part == "host" || d.Part == "cpu" || d.Part == "system"
+	})
+}
+
+func nightOf(m *datasets.Measurement) Night {
+	n := Night{Log: math.Log(m.TimeS)}
+	if l, ok := compare.LogMedian(m); ok {
+		n.SE = l.SE
+	}
+	return n
+}
+
+// againstHistory looks in every workload's nights for a change of level.
+func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h *history) {
+	o := &r.Options
+	first := len(r.Findings)
+	// A run that measured a workload twice, or two runs of one night, are one
+	// night: the measurements follow each other.
+	tonight := map[series][]*reports.Joined{}
+	var order []series
+	for i := range rows {
+		k := seriesOf(rows[i].Row, rows[i].Key)
+		if tonight[k] == nil {
+			order = append(order, k)
+		}
+		tonight[k] = append(tonight[k], &rows[i])
+	}
+	var ps []float64
+	var tested []int
+	for _, k := range order {
+		last := tonight[k][len(tonight[k])-1]
+		f := finding(last, night, AgainstHistory)
+		f.past = slices.DeleteFunc(slices.Clone(h.of[k]), func(m measured) bool {
+			return m.row.Measurement.Source != last.Row.Measurement.Source
+		})
+		if f.Why == "" {
+			var nights []Night
+			for _, m := range f.past {
+				nights = append(nights, nightOf(&m.row.Measurement))
+			}
+			nights = append(nights, nightOf(&last.Row.Measurement))
+			// The correction comes after all have been tested; until then
+			// Detectable takes the least that Holm's may ask.
+			c, ok := Detect(nights, o.Alpha/float64(len(order)))
+			f.change, f.Before = c, c.Before
+			if !ok {
+				f.Why = fmt.Sprintf("%d undisturbed nights before this one: %d are needed", len(nights)-1, LeastNights)
+			} else {
+				ps, tested = append(ps, c.P), append(tested, len(r.Findings))
+			}
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	adjusted := compare.Holm(ps)
+	for i, at := range tested {
+		r.Findings[at].judgeChange(adjusted[i], o)
+	}
+	if n := len(r.Findings) - first; n > 0 && r.History < LeastNights {
+		r.Notes = append(r.Notes, fmt.Sprintf("The history holds %d nights: %d are needed, and some 20 to see small changes.", r.History, LeastNights))
+	}
+}
+
+// judgeChange gives a tested workload its outcome.
+func (f *Finding) judgeChange(p float64, o *Options) {
+	c := &f.change
+	f.P, f.Nights = &p, c.Nights
+	f.ExpectedS = math.Exp(c.Level)
+	f.Ratio = math.Exp(c.Shift)
+	f.Limit = max(math.Exp(c.Detectable), 1+o.Within)
+	significant := p <= o.Alpha && math.Abs(c.Shift) >= math.Log1p(o.Within)
+	switch {
+	case significant && c.Slower:
+		f.Outcome = Fail
+	case significant:
+		f.Outcome = Improved
+	case f.Limit > 1+o.See:
+		f.Why = fmt.Sprintf("the nights scatter by %s: a night would be seen to be slower only from %.3g × their time", reports.Percent(c.Scale), f.Limit)
+	default:
+		f.Outcome = Pass
+	}
+	if significant {
+		f.Since = f.night(c.Nights)
+	} else {
+		// What the night itself was, where nothing changed.
+		f.Nights = 1
+		f.Ratio = f.MeasuredS / f.ExpectedS
+	}
+}
+
+// night names the first of the last k nights.
+func (f *Finding) night(k int) string {
+	if k == 1 {
+		return "this night"
+	}
+	at := len(f.past) - (k - 1)
+	if at < 0 || at >= len(f.past) {
+		return fmt.Sprintf("%d nights", k)
+	}
+	m := &f.past[at].run.Meta
+	if m.StartUnixS == 0 {
+		return m.ID
+	}
+	return time.Unix(m.StartUnixS, 0).UTC().Format(time.DateOnly) + " (" + m.ID + ")"
+}
