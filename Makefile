@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check stopping-study clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -56,6 +56,10 @@ ptx:
 # Fails where the committed PTX is not of the sources.
 ptx-check:
 	cuda/kernels/ptx.sh check
+
+# How often the stopping rule's interval holds a known truth, into docs/measuring.md.
+stopping-study:
+	STUDY_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^$$' -bench StoppingStudy -benchtime 1x ./microbench
 
 clean:
 	rm -rf bin

@@ -138,7 +138,11 @@ func medianRank(n int, confidence float64) int {
 // estimated from n samples around their own centre is low by about τ/n
 // (Marriott and Pope, "Bias in the estimation of autocorrelations", Biometrika
 // 41, 1954); over the some 2τ lags on either side that matter this takes
-// 4τ²/n from τ, which is given back.
+// 4τ²/n from τ, which is given back. The estimate's own variance is some
+// 2(2M+1)/n·τ², M being the last lag of the sum (Madras and Sokal, "The pivot
+// algorithm", Journal of Statistical Physics 50, 1988, appendix C): where samples
+// are correlated at all, the upper end of it is taken, two standard deviations
+// up, since a stopping rule would pick out the moments when τ looks small.
 func correlationTime(samples []float64, median float64) float64 {
 	n := len(samples)
 	above := make([]float64, n)
@@ -162,13 +166,19 @@ func correlationTime(samples []float64, median float64) float64 {
 		}
 		return sum / variance
 	}
-	tau := -1.0
-	for lag := 0; lag+1 < n/2; lag += 2 {
+	tau, lag := -1.0, 0
+	for ; lag+1 < n/2; lag += 2 {
 		pair := rho(lag) + rho(lag+1)
 		if pair <= 0 {
 			break
 		}
 		tau += 2 * pair
 	}
-	return min(max(tau*(1+4*tau/float64(n)), 1), float64(n))
+	tau *= 1 + 4*tau/float64(n)
+	// Independent samples look correlated by chance, a little.
+	const correlated = 1.5
+	if tau > correlated {
+		tau *= 1 + 2*math.Sqrt(2*float64(2*lag+1)/float64(n))
+	}
+	return min(max(tau, 1), float64(n))
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package microbench
+
+const coverageRuns, leastCoverage = 1000, 0.93
