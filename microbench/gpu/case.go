@@ -20,6 +20,8 @@ type work struct {
 	// copies is how many iterations go round before the first copy is used again;
 	// 0 means 1.
 	copies int64
+	// launches is how many an iteration is; 0 means 1.
+	launches int64
 	// flush empties the L2 before each iteration, outside the measured time: for
 	// cold operands of which no second copy fits.
 	flush bool
@@ -53,7 +55,7 @@ func (b *Backend) newCase(w work) microbench.Case {
 	if w.copies < 1 {
 		w.copies = 1
 	}
-	c := &gpuCase{b: b, work: w, held: maxHeld}
+	c := &gpuCase{b: b, work: w, held: max(1, min(maxHeld, maxHeldLaunches/max(w.launches, 1)))}
 	if w.launch == "graph" {
 		c.held = maxHeldGraphs
 	}

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// maxHeld iterations wait behind the hold: the driver's queue takes about a
-	// thousand launches before the host waits for the device, which would wait for
-	// the host, and an iteration may be a few launches.
-	maxHeld       = 250
-	maxHeldGraphs = 8
+	// maxHeld iterations wait behind the hold, and maxHeldLaunches: the driver's
+	// queue takes about a thousand launches before the host waits for the device,
+	// which would wait for the host.
+	maxHeld         = 250
+	maxHeldLaunches = 750
+	maxHeldGraphs   = 8
 	// holdNS is how long the holding kernel spins before it gives up, so that
 	// nothing can hang on it.
 	holdNS = 1e9

@@ -1,0 +1,139 @@
+package gpu
+
+import (
+	"fmt"
+	"slices"
+
+	"bench/cuda"
+	"bench/cuda/kernels/reference"
+)
+
+// groupedTile is one of the shapes that grouped.cu is compiled for.
+type groupedTile struct {
+	rows, columns int64
+	threads       int
+	depth, stages int64
+}
+
+// groupedTiles from few rows an expert to many.
+var groupedTiles = []groupedTile{{16, 64, 128, 64, 5}, {64, 128, 256, 32, 4}, {128, 128, 256, 32, 4}}
+
+// The activations that end a grouped product (grouped.cu).
+const (
+	groupedPlain = iota
+	// groupedSiLUMul takes gate and up from rows 2i and 2i+1 of the weights.
+	groupedSiLUMul
+	groupedGELU
+)
+
+// tileFor is the tile for a mean number of rows an expert: twice a tile's rows
+// cost less in two tiles, whose weights the second finds in L2, than in one of
+// which three quarters are empty.
+func tileFor(rowsPerExpert int64) groupedTile {
+	switch {
+	case rowsPerExpert <= 16:
+		return groupedTiles[0]
+	case rowsPerExpert <= 96:
+		return groupedTiles[1]
+	}
+	return groupedTiles[2]
+}
+
+func (t groupedTile) shared() int { return int(t.stages * (t.rows + t.columns) * (t.depth + 8) * 2) }
+
+func (t groupedTile) String() string { return fmt.Sprintf("%dx%d", t.rows, t.columns) }
+
+// rowsOf is which rows a grouped product works on, in the device's memory
+// (bench_moe_plan).
+type rowsOf struct {
+	starts, tileExpert, tileRow, tiles, order, place cuda.Ptr
+	// most is the most tiles that there can be.
+	most, topK int64
+	// check says which rows are compared.
+	check func(v *verification) ([]checkedRow, error)
+}
+
+// checkedRow is a row of the product, the row of x that it is of, and the place
+// of its expert's weights.
+type checkedRow struct{ row, from, place int64 }
+
+// grouped adds y[row] = activation(x[row]·Wᵀ of the row's expert).
+func (l *layer) grouped(tile groupedTile, r rowsOf, x, w tensor, outputs int64, rows int64, activation int) tensor {
+	width := outputs
+	if activation == groupedSiLUMul {
+		width /= 2
+	}
+	y := l.buffer(l.t, rows, width)
+	l.kernel("grouped", l.name("bench_moe_experts")+"_"+tile.String(),
+		cuda.Launch{Grid: [3]int{int(r.most), int(ceilDiv(outputs, tile.columns))}, Block: [3]int{tile.threads}, SharedBytes: tile.shared()},
+		func(c int64) []any {
+			return []any{y.p, x.at(c), w.at(c), r.starts, r.tileExpert, r.tileRow, r.tiles, r.order, r.place,
+				int32(r.topK), int32(w.cols), int32(outputs), int32(activation)}
+		})
+	l.checked(func(v *verification, c int64) error {
+		which, err := r.check(v)
+		if err != nil {
+			return err
+		}
+		for _, row := range which {
+			l.checkProduct(v, c, v.row(x, c, row.from), w, row.place*outputs, v.row(y, 0, row.row), activation)
+		}
+		return v.err
+	})
+	return y
+}
+
+// checkProduct compares some elements of a row, activation(x·Wᵀ) with the rows
+// of w from `first` on.
+func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, first int64, y []float64, activation int) {
+	columns := sample(int64(len(y)), sampledColumns)
+	sum := func(row int64) float64 { return reference.Dot(x, v.values(w, (first+row)*w.cols, w.cols)) }
+	want := make([]float64, len(columns))
+	bound := roundoff(l.t) + sumBound(w.cols)
+	for i, o := range columns {
+		switch activation {
+		case groupedSiLUMul:
+			want[i] = reference.SiLU(sum(2*o)) * sum(2*o+1)
+		case groupedGELU:
+			want[i] = reference.GELU(sum(o))
+		default:
+			want[i] = sum(o)
+		}
+	}
+	if activation != groupedPlain {
+		// d(silu(g)·u) = silu'(g)·u·dg + silu(g)·du: with |g|, |u| up to 4 standard
+		// deviations, 8 errors of a sum, against a root mean square of 0.5.
+		bound += 16 * sumBound(w.cols)
+	}
+	v.compare(pick(y, columns), want, 0, bound)
+}
+
+// product adds y = x·Wᵀ.
+func (l *layer) product(x, w tensor) tensor { return l.builtinProduct(x, w) }
+
+// builtinProduct is a grouped product of one expert.
+func (l *layer) builtinProduct(x, w tensor) tensor {
+	tile := tileFor(x.rows)
+	tiles := ceilDiv(x.rows, tile.rows)
+	first := make([]int32, tiles)
+	for i := range first {
+		first[i] = int32(int64(i) * tile.rows)
+	}
+	r := rowsOf{starts: l.ints([]int32{0, int32(x.rows)}), tileExpert: l.ints(make([]int32, tiles)), tileRow: l.ints(first),
+		tiles: l.ints([]int32{int32(tiles)}), most: tiles, topK: 1}
+	r.check = func(*verification) (rows []checkedRow, err error) {
+		for _, i := range sample(x.rows, sampledRows) {
+			rows = append(rows, checkedRow{i, i, 0})
+		}
+		return rows, nil
+	}
+	l.uses("built-in mma.sync products")
+	return l.grouped(tile, r, x, w, w.rows, x.rows, groupedPlain)
+}
+
+// uses names what does a part of the work.
+func (l *layer) uses(name string) {
+	if !slices.Contains(l.names, name) {
+		l.names = append(l.names, name)
+	}
+}
