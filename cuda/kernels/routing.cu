@@ -86,6 +86,7 @@ DEVICE void choose(int *chosen, int *assigned, float *share, int *counts, const 
 			if (v > best || (v == best && e < at))
 				best = v, at = e;
 		}
+		at = min(at, experts - 1);  // logits that are NaN are beyond any order
 		last = best;
 		before = at;
 		if (lane == 0)

@@ -24,7 +24,9 @@ type layer struct {
 	copies int64
 	flush  bool
 	steps  []step
-	stages []stage
+	// kernels names each step.
+	kernels []string
+	stages  []stage
 	// activations are what the steps write, so that a check can begin without an
 	// earlier answer.
 	activations []tensor
@@ -150,6 +152,7 @@ func (l *layer) kernel(file, name string, at cuda.Launch, args func(c int64) []a
 			return
 		}
 	}
+	l.kernels = append(l.kernels, name)
 	l.steps = append(l.steps, func(s *cuda.Stream, c int64) error { return s.Launch(f, at, args(c)...) })
 }
 
