@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Journal keeps each finished case on disk before the next begins, so that a
@@ -58,7 +60,11 @@ func CreateJournal(path string, header JournalHeader) (*Journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	j := &Journal{path: path, file: f}
-	if err := j.line(b); err != nil {
+	err = lock(f)
+	if err == nil {
+		err = j.line(b)
+	}
+	if err != nil {
 		f.Close()
 		os.Remove(path)
 		return nil, err
@@ -77,7 +83,11 @@ func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, tor
 	if err != nil {
 		return nil, header, nil, false, fmt.Errorf("journal: %w", err)
 	}
-	header, rows, good, torn, err := readJournal(f)
+	var good int64
+	err = lock(f)
+	if err == nil {
+		header, rows, good, torn, err = readJournal(f)
+	}
 	if err == nil && torn {
 		err = errors.Join(f.Truncate(good), f.Sync())
 	}
@@ -86,6 +96,17 @@ func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, tor
 		return nil, JournalHeader{}, nil, false, fmt.Errorf("journal %s: %w", path, err)
 	}
 	return &Journal{path: path, file: f}, header, rows, torn, nil
+}
+
+// lock makes this process the journal's only writer until the file is closed, in
+// whatever way: the kernel lets go of it. A file system that knows no locks gives
+// none, and no error.
+func lock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return errors.New("another run is writing it now: wait until that has ended, or stop it")
+	}
+	return nil
 }
 
 // ReadJournal reads a journal and leaves it as it is. torn reports that a last

@@ -190,3 +190,24 @@ func BenchmarkJournalAppend(b *testing.B) {
 		}
 	}
 }
+
+// Two runs that resumed one journal would both append to it.
+func TestAJournalHasOneWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.journal")
+	j, err := CreateJournal(path, JournalHeader{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, _, err := OpenJournal(path); err == nil || !strings.Contains(err.Error(), "another run is writing it") {
+		t.Errorf("a journal in use opens: %v", err)
+	}
+	if _, _, _, err := ReadJournal(path); err != nil {
+		t.Errorf("a journal in use cannot be read: %v", err)
+	}
+	j.Close()
+	again, _, _, _, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
