@@ -89,6 +89,9 @@ func narrow(v float64, fractionBits, bias int, largest, over, sign uint32) uint3
 	if math.IsInf(m, 0) {
 		return s | over
 	}
+	if m == 0 {
+		return s // Frexp gives it the exponent 0
+	}
 	_, e := math.Frexp(m) // m = f·2^e, f in [0.5, 1)
 	e = max(e-1, 1-bias)
 	steps := math.RoundToEven(math.Ldexp(m, fractionBits-e))
