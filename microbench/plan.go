@@ -214,6 +214,20 @@ func or[T any](asked []T, profile ...T) []T {
 	return profile
 }
 
+// Part is the plan of those workloads that keep accepts, with their share of the
+// time.
+func (p Plan) Part(keep func(datasets.Workload) bool) Plan {
+	part := p
+	part.Workloads = nil
+	for _, w := range p.Workloads {
+		if keep(w) {
+			part.Workloads = append(part.Workloads, w)
+		}
+	}
+	part.Time = time.Duration(float64(p.Time) * float64(len(part.Workloads)) / float64(max(len(p.Workloads), 1)))
+	return part
+}
+
 // CaseBudget is the most that the plan gives a case on average.
 func (p Plan) CaseBudget() time.Duration {
 	if p.Time <= 0 {

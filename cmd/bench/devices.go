@@ -83,7 +83,8 @@ func showFigure(w io.Writer, name string, f datasets.Figure, format func(float64
 func showGPUs(w io.Writer) {
 	gpus, err := probes.ThisMachinesGPUs()
 	if err != nil {
-		fmt.Fprintf(w, "cuda: %v, so the suites run on the host only\n", err)
+		fmt.Fprintf(w, "nvml: %v\n", err)
+		showCUDA(w)
 		return
 	}
 	for _, s := range gpus.Shortfalls() {
@@ -105,7 +106,31 @@ func showGPUs(w io.Writer) {
 			fmt.Fprintf(w, "  %-14s %s\n", "health", c)
 		}
 	}
-	fmt.Fprintln(w, noCUDABackend)
+	showCUDA(w)
+}
+
+// showCUDA says with which libraries the suites would run on the GPUs, or why
+// they would not.
+func showCUDA(w io.Writer) {
+	t, err := openGPUs(nil, false)
+	if err != nil {
+		fmt.Fprintf(w, "cuda: no suite can run on a GPU: %v\n", err)
+		return
+	}
+	defer t.close()
+	env := t.backend.Environment()
+	fmt.Fprintln(w, "cuda")
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(w, "  %-14s %s\n", k, env[k])
+	}
+	dev := t.devices[0]
+	fmt.Fprintln(w, "  should reach")
+	for _, t := range datasets.DTypes {
+		if f, ok := dev.PeakFLOPs[t]; ok {
+			showFigure(w, string(t), f, reports.FLOPsPerSecond)
+		}
+	}
+	showFigure(w, "memory", dev.MemoryBandwidth, reports.BytesPerSecond)
 }
 
 func shown[T any](r probes.Reading[T], format func(T) string) string {

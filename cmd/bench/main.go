@@ -43,6 +43,8 @@ var verbs = []func() *cobra.Command{
 	exportCommand,
 	validateCommand,
 	claimsCommand,
+	measureChildCommand,
+	restoreClocksCommand,
 }
 
 // exitError is an error that says how the program ends. Any other error that a

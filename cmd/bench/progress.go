@@ -59,6 +59,14 @@ func (p *progress) add(now microbench.Progress) {
 	fmt.Fprintln(p.w, reports.Clean(line))
 }
 
+// say tells of what comes next.
+func (p *progress) say(line string) {
+	if p.bar != nil {
+		p.bar.Clear()
+	}
+	fmt.Fprintln(p.w, reports.Clean(line))
+}
+
 func (p *progress) end() {
 	if p.bar != nil {
 		p.bar.Finish()

@@ -5,25 +5,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"bench/datasets"
 	"bench/microbench"
-	"bench/microbench/host"
 	"bench/probes"
 	"bench/reports"
 
 	"github.com/spf13/cobra"
 )
 
-// noCUDABackend is what --device cuda says.
-const noCUDABackend = "this build has no CUDA backend yet, so no suite runs on a GPU: use --device host"
-
 // runFlags are the flags of run.
 type runFlags struct {
-	device, out, resume string
-	list, partition     bool
+	out, resume, lockClocks string
+	list, partition         bool
 	planFlags
 }
 
@@ -40,6 +35,7 @@ flight; a second one stops at once.`,
   bench run --suite gemm,moe --profile standard --out results
   bench run --suite moe --zipf-exponent 1.2 --batch 64,1024
   bench run --out /shared/results --partition
+  bench run --device cuda:0,1 --suite allreduce,decode --lock-clocks
   bench run --list
   bench run --resume results/20260131T120000Z-1a2b.journal`,
 		Args: cobra.NoArgs,
@@ -47,19 +43,19 @@ flight; a second one stops at once.`,
 	}
 	fl := c.Flags()
 	f.register(fl)
-	fl.StringVar(&f.device, "device", "auto", "what to measure: auto, host, cuda, or cuda:0,1")
 	fl.StringVar(&f.out, "out", "results", "folder for the journal and the Parquet file")
 	fl.BoolVar(&f.partition, "partition", false, "put the Parquet file into date=YYYY-MM-DD/host=NAME/ below the folder, for many nights and nodes")
 	fl.StringVar(&f.resume, "resume", "", "journal of a run to go on with")
+	fl.StringVar(&f.lockClocks, "lock-clocks", "", "hold the GPUs' SM clock at so many MHz, or at the published boost clock, until the run ends")
+	fl.Lookup("lock-clocks").NoOptDefVal = "boost"
 	fl.BoolVar(&f.list, "list", false, "print the plan with each workload's arithmetic, and measure nothing")
 	return c
 }
 
 func (f *runFlags) run(cmd *cobra.Command) error {
-	if err := f.checkDevice(); err != nil {
+	if _, _, err := parseDevice(f.device); err != nil {
 		return err
 	}
-	command := planCommand(cmd.Flags())
 	var began *datasets.JournalHeader
 	var done []datasets.Row
 	var journal *datasets.Journal
@@ -75,32 +71,39 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 		if err := f.adopt(cmd.Flags(), header.Meta.Command); err != nil {
 			return fmt.Errorf("%s: %w", f.resume, err)
 		}
-		journal, began, done, command = j, &header, rows, header.Meta.Command
+		journal, began, done = j, &header, rows
 	}
 	options, err := f.options()
 	if err != nil {
 		return err
 	}
-	backend, err := host.New(host.Options{Library: f.library})
+	stderr := cmd.ErrOrStderr()
+	t, err := f.openTarget(stderr)
 	if err != nil {
-		return nothingMeasured("%w", err)
+		return err
 	}
-	defer backend.Close()
-	dev := backend.Device()
-	plan, err := microbench.NewPlan(dev, options)
+	defer t.close()
+	parts, err := t.parts(options)
 	if err != nil {
 		return err
 	}
 	if f.list {
-		return listPlan(cmd.OutOrStdout(), &dev, plan)
+		return listParts(cmd.OutOrStdout(), t, parts)
+	}
+	if err := t.knows(done); err != nil {
+		return fmt.Errorf("%s: %w", f.resume, err)
 	}
 
 	h := probes.ThisHost()
-	meta, err := f.meta(&h, backend, plan, command)
+	command := planCommand(cmd.Flags(), t.name)
+	if began != nil {
+		command = began.Meta.Command
+	}
+	meta, err := f.meta(&h, t, command)
 	if err != nil {
 		return err
 	}
-	header := datasets.JournalHeader{Meta: meta, Devices: []datasets.Device{dev}, PlanHash: plan.Hash()}
+	header := datasets.JournalHeader{Meta: meta, Devices: t.distinct(), PlanHash: planHash(parts)}
 	path := f.resume
 	if began != nil {
 		if err := microbench.CheckResume(*began, header); err != nil {
@@ -120,19 +123,22 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	}
 	result := &datasets.Run{Meta: header.Meta, Devices: header.Devices}
 
-	ctx, stop := interruptible(cmd.ErrOrStderr())
+	restore, err := f.lock(t, stderr)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	ctx, stop := interruptible(stderr)
 	defer stop()
-	show := newProgress(cmd.ErrOrStderr(), len(plan.Workloads))
-	loop := microbench.Loop{Backend: backend, Journal: journal.Append, OnCase: show.add, Governor: h.Governor.Value}
-	rows, notes, err := loop.Run(ctx, plan, done)
-	show.end()
-	result.Rows, result.Meta.Notes = rows, append(result.Meta.Notes, notes...)
+	m := measuring{target: t, parts: parts, done: done, journal: journal, stderr: stderr, governor: h.Governor.Value}
+	err = m.run(ctx)
+	result.Rows, result.Meta.Notes = m.rows, append(result.Meta.Notes, m.notes...)
 	result.Meta.EndUnixS = time.Now().Unix()
 	if errors.Is(err, microbench.ErrInterrupted) {
-		return checkFailed("interrupted: %d of %d cases are kept in %s; go on with: bench run --resume %s", len(rows), len(plan.Workloads), path, path)
+		return checkFailed("interrupted: %d of %d cases are kept in %s; go on with: bench run --resume %s", len(m.rows), m.total(), path, path)
 	}
 	if err != nil {
-		return checkFailed("stopped: %w; %d of %d cases are kept in %s; go on with: bench run --resume %s", err, len(rows), len(plan.Workloads), path, path)
+		return checkFailed("stopped: %w; %d of %d cases are kept in %s; go on with: bench run --resume %s", err, len(m.rows), m.total(), path, path)
 	}
 	return f.finish(cmd, result, journal, path)
 }
@@ -187,16 +193,6 @@ func verdict(result *datasets.Run) error {
 		return nothingMeasured("nothing could be measured: %s", result.Rows[0].Measurement.Reason)
 	}
 	return nil
-}
-
-func (f *runFlags) checkDevice() error {
-	switch {
-	case f.device == "auto", f.device == "host":
-		return nil
-	case f.device == "cuda", strings.HasPrefix(f.device, "cuda:"):
-		return nothingMeasured("%s", noCUDABackend)
-	}
-	return unknown("device", f.device, []string{"auto", "host", "cuda", "cuda:0,1"})
 }
 
 // checkOut finds out before measuring whether the results can be kept.

@@ -25,7 +25,9 @@ import (
 // them from there.
 type planFlags struct {
 	suites, dtypes, sizes, models []string
-	profile, trace, library       string
+	device, profile, trace        string
+	library                       string
+	zeros                         bool
 	batches, contexts             []int64
 	ranks                         []int
 	zipfExponent                  float64
@@ -34,6 +36,8 @@ type planFlags struct {
 }
 
 func (p *planFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&p.device, "device", "auto", "what to measure: auto (the GPUs, or else the host), host, cuda (every GPU), or cuda:0,1")
+	f.BoolVar(&p.zeros, "zeros", false, "on a GPU, fill operands with zeros: what the data do to power and clock")
 	f.StringSliceVar(&p.suites, "suite", nil, "suites to measure: "+words(datasets.Suites)+" (default all)")
 	f.StringVar(&p.profile, "profile", string(microbench.Quick), "how thorough: "+words(microbench.Profiles))
 	f.DurationVar(&p.time, "time", 0, "time of the whole run, such as 90s (default the profile's: 1m for quick, 5m for standard)")
@@ -45,7 +49,7 @@ func (p *planFlags) register(f *pflag.FlagSet) {
 	f.IntSliceVar(&p.ranks, "ranks", nil, "numbers of workers, instead of one and all")
 	f.Float64Var(&p.zipfExponent, "zipf-exponent", 0, "exponent of moe's Zipf routing (default 1)")
 	f.StringVar(&p.trace, "trace", "", "a recorded routing for moe to replay: a file that begins \"bench-routing 1 experts=8 top_k=2\"")
-	f.StringVar(&p.library, "library", host.Libraries[0], "what makes the matrix products of suite gemm: "+words(host.Libraries))
+	f.StringVar(&p.library, "library", host.Libraries[0], "what makes the host's matrix products of suite gemm: "+words(host.Libraries))
 	f.Uint64Var(&p.seed, "seed", 1, "seed of the routings that draw")
 }
 
@@ -90,17 +94,18 @@ func (p *planFlags) options() (microbench.Options, error) {
 	return o, nil
 }
 
-// planCommand is the command line that plans the same again, flag by flag.
-func planCommand(flags *pflag.FlagSet) []string {
+// planCommand is the command line that plans the same again, flag by flag, on the
+// device that was chosen.
+func planCommand(flags *pflag.FlagSet, device string) []string {
 	plan := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(planFlags).register(plan)
 	out := []string{"bench", "run"}
 	flags.Visit(func(f *pflag.Flag) {
-		if plan.Lookup(f.Name) != nil {
+		if plan.Lookup(f.Name) != nil && f.Name != "device" {
 			out = append(out, "--"+f.Name+"="+strings.Trim(f.Value.String(), "[]"))
 		}
 	})
-	return out
+	return append(out, "--device="+device)
 }
 
 // adopt takes the plan's flags from the command line that began a run. One

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"bench/datasets"
-	"bench/microbench"
 	"bench/predict"
 	"bench/predict/ceilings"
 	"bench/probes"
@@ -23,7 +22,7 @@ import (
 var runTiers = []datasets.Tier{datasets.TierDatasheet, datasets.TierCeilings}
 
 // meta is the provenance of a run that starts now.
-func (f *runFlags) meta(h *probes.Host, b microbench.Backend, plan microbench.Plan, command []string) (datasets.Meta, error) {
+func (f *runFlags) meta(h *probes.Host, t *target, command []string) (datasets.Meta, error) {
 	program, err := programID()
 	if err != nil {
 		return datasets.Meta{}, err
@@ -31,17 +30,17 @@ func (f *runFlags) meta(h *probes.Host, b microbench.Backend, plan microbench.Pl
 	now := time.Now()
 	m := datasets.Meta{
 		ID:    fmt.Sprintf("%s-%.4x", now.UTC().Format("20060102T150405Z"), random()),
-		Bench: program, Command: command, Profile: string(plan.Profile),
+		Bench: program, Command: command, Profile: f.profile,
 		StartUnixS: now.Unix(), Host: h.Name, Machine: h.Fingerprint().String(), Environment: h.Environment(),
 	}
+	b := t.backend
 	for k, v := range b.Environment() {
 		m.Environment[k] = v
 	}
 	c := b.Clock()
 	m.Environment["timer"] = fmt.Sprintf("%s, %s resolution, %s a pair of readings", c.Name, reports.Seconds(c.ResolutionS), reports.Seconds(c.OverheadS))
-	for _, c := range h.Concerns() {
-		m.Notes = append(m.Notes, c)
-	}
+	t.describe(&m)
+	m.Notes = append(m.Notes, h.Concerns()...)
 	return m, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"bench/datasets"
 	"bench/microbench"
+	"bench/microbench/host"
 )
 
 // The test binary is its own child.
@@ -50,6 +51,9 @@ func openFake(options json.RawMessage) (microbench.Backend, error) {
 	var name string
 	if err := json.Unmarshal(options, &name); err != nil {
 		return nil, err
+	}
+	if name == "host" {
+		return host.New(host.Options{})
 	}
 	if name == "broken" {
 		return nil, errors.New("no such device")

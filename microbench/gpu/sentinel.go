@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"fmt"
+	"maps"
 
 	"bench/cuda"
 )
@@ -43,6 +44,7 @@ func (b *Backend) Environment() map[string]string {
 	if b.options.Zeros {
 		env["operands"] = "zeros"
 	}
+	maps.Copy(env, libraries())
 	for _, g := range b.gpus {
 		env[fmt.Sprintf("cuda:%d", g.device.Index)] = fmt.Sprintf("%s, %s, PCI %s", g.device.Name, g.device.UUID, g.device.PCI)
 	}
