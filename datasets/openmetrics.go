@@ -128,7 +128,7 @@ func (e *openMetrics) Export(meta *Meta, rows []Row) error {
 			return err
 		}
 		m := &rows[i].Measurement
-		labels := labelSet("host", meta.Host, "device", rows[i].DeviceID, "suite", e.r.suite, "op", e.r.op, "dtype", e.r.dtype, "key", e.r.key,
+		labels := labelSet("host", meta.Host, "device", rows[i].DeviceID, "uuid", rows[i].DeviceUUID, "suite", e.r.suite, "op", e.r.op, "dtype", e.r.dtype, "key", e.r.key,
 			"source", string(m.Source), "tool", m.Origin.Tool, "implementation", m.Implementation)
 		c := e.cases[labels]
 		if c == nil {

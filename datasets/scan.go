@@ -62,6 +62,25 @@ func (s *Scanner) Rows(paths []string) iter.Seq2[Batch, error] {
 	})
 }
 
+// MoreRowsThan reports whether the files that paths name hold more than n rows.
+// It reads no more files than it takes to know, and tells Broken nothing.
+func (s *Scanner) MoreRowsThan(n int64, paths []string) (bool, error) {
+	quiet := Scanner{}
+	if s.Broken != nil {
+		quiet.Broken = func(error) {}
+	}
+	rows := int64(0)
+	for f, err := range quiet.Files(paths) {
+		if err != nil {
+			return false, err
+		}
+		if rows += f.NumRows; rows > n {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // Runs reads the files that paths name, whole.
 func (s *Scanner) Runs(paths []string) ([]*Run, error) {
 	var runs []*Run

@@ -83,7 +83,9 @@ func JSON(w io.Writer, r *Report) error {
 		Groups       []Group         `json:"groups"`
 		NotPredicted []Reason        `json:"not_predicted"`
 		Cases        []Reason        `json:"cases"`
-	}{Schema, r.Tiers, metas, nonNil(r.Groups), nonNil(r.NotPredicted), nonNil(r.Cases)})
+		Fleet        *Fleet          `json:"fleet,omitempty"`
+		Aggregate    *Aggregate      `json:"aggregate,omitempty"`
+	}{Schema, r.Tiers, metas, nonNil(r.Groups), nonNil(r.NotPredicted), nonNil(r.Cases), r.Fleet, r.Aggregate})
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,10 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 			out.printf("> %s\n\n", EscapeMarkdown(n))
 		}
 	}
+	if r.Aggregate != nil {
+		out.printf("%s\n\n", r.Aggregate.says())
+	}
+	markdownFleet(out, r.Fleet, rows)
 	if groups := r.Headline(); len(groups) > 0 {
 		out.printf("## Error by suite and tier\n\nError is predicted / measured − 1. Rows “test” are those that the calibration was not fitted to.\n\n")
 		t := table.NewWriter()
@@ -76,6 +80,9 @@ func (r *Report) markdownSection(out *sink, s *Section, limit int) {
 	title := EscapeMarkdown(s.Title())
 	if s.Source == datasets.SourceSimulated {
 		title += " (says nothing about hardware)"
+	}
+	if r.Aggregate != nil {
+		title += ", the worst by |error|"
 	}
 	out.printf("## %s\n\n", title)
 	t := table.NewWriter()

@@ -17,6 +17,11 @@ type Report struct {
 	NotPredicted []Reason
 	// Cases counts the failed, skipped and flagged ones.
 	Cases []Reason
+	// Fleet compares the nodes, where there are several.
+	Fleet *Fleet
+	// Aggregate is set where there were too many rows to keep. Runs is then
+	// empty, and Rows holds the worst of each section alone.
+	Aggregate *Aggregate
 
 	balanced map[string]float64
 	// devices and override are what rows were predicted with (DeviceOf).
@@ -41,7 +46,7 @@ func New(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) (*Report,
 // assemble groups and counts rows that are joined.
 func assemble(runs []*datasets.Run, tiers []datasets.Tier, rows []Joined) *Report {
 	r := &Report{Runs: runs, Tiers: tiers, Rows: rows, Groups: Groups(rows, tiers),
-		NotPredicted: NotPredicted(rows, tiers), Cases: Cases(rows), balanced: map[string]float64{}}
+		NotPredicted: NotPredicted(rows, tiers), Cases: Cases(rows), Fleet: FleetOf(runs, rows, tiers), balanced: map[string]float64{}}
 	for i := range rows {
 		if m, ok := rows[i].Row.Workload.(datasets.MoELayer); ok && m.Routing.Rule == datasets.RouteBalanced && rows[i].Row.Measurement.Usable() {
 			r.balanced[balancedKey(&rows[i], m)] = rows[i].Row.Measurement.TimeS

@@ -88,7 +88,7 @@ func Stream(s *datasets.Scanner, paths []string, tiers []datasets.Tier, devices 
 
 // JoinColumns are the columns that joining and counting a row needs.
 func JoinColumns() []string {
-	return append(datasets.WorkloadColumns(), "device_id", "source", "verdict", "reason", "flags", "time_median_s", "import_tool")
+	return append(datasets.WorkloadColumns(), "device_id", "device_uuid", "source", "verdict", "reason", "flags", "time_median_s", "import_tool")
 }
 
 // headOf is a file's run with those rows alone that decide what is known of its

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 
@@ -93,6 +94,45 @@ type cell struct {
 	split                                   datasets.Split
 }
 
+// cellOf is the row's finest cell.
+func cellOf(j *Joined) cell {
+	w, m := j.Row.Workload, &j.Row.Measurement
+	return cell{w.Suite(), w.Op(), j.Row.DeviceID, string(w.DType()), string(j.Regime), string(m.Source), m.Origin.Tool, j.Split}
+}
+
+// above are the cell and its roll-ups.
+func (c cell) above() iter.Seq[cell] {
+	return func(yield func(cell) bool) {
+		for mask := range 16 {
+			up := c
+			for bit, field := range []*string{&up.op, &up.dtype, &up.regime, (*string)(&up.split)} {
+				if mask>>bit&1 == 1 {
+					*field = All
+				}
+			}
+			if !yield(up) {
+				return
+			}
+		}
+	}
+}
+
+// group is the cell's group, its figures yet to come.
+func (c cell) group(t datasets.Tier) Group {
+	return Group{Suite: string(c.suite), Op: c.op, Device: c.device, DType: c.dtype, Regime: c.regime,
+		Tier: string(t), Split: string(c.split), Source: c.source, Tool: c.tool,
+		Simulated: c.source == string(datasets.SourceSimulated)}
+}
+
+func sortedCells[T any](cells map[cell]T) []cell {
+	keys := make([]cell, 0, len(cells))
+	for c := range cells {
+		keys = append(keys, c)
+	}
+	slices.SortFunc(keys, compareCells)
+	return keys
+}
+
 // Groups summarises the error of every tier: by suite, op, device, data type,
 // regime, split, source and tool, and with "all" in the place of op, data type,
 // regime and split in every combination. Groups without a row are left out. The
@@ -101,9 +141,7 @@ func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 	cells := map[cell][][]float64{}
 	for i := range rows {
 		j := &rows[i]
-		w, m := j.Row.Workload, &j.Row.Measurement
-		c := cell{w.Suite(), w.Op(), j.Row.DeviceID, string(w.DType()), string(j.Regime),
-			string(m.Source), m.Origin.Tool, j.Split}
+		c := cellOf(j)
 		errors := cells[c]
 		if errors == nil {
 			errors = make([][]float64, len(tiers))
@@ -118,13 +156,7 @@ func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 
 	rolled := map[cell][][][]float64{}
 	for c, errors := range cells {
-		for mask := range 16 {
-			up := c
-			for bit, field := range []*string{&up.op, &up.dtype, &up.regime, (*string)(&up.split)} {
-				if mask>>bit&1 == 1 {
-					*field = All
-				}
-			}
+		for up := range c.above() {
 			parts := rolled[up]
 			if parts == nil {
 				parts = make([][][]float64, len(tiers))
@@ -138,11 +170,7 @@ func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 		}
 	}
 
-	keys := make([]cell, 0, len(rolled))
-	for c := range rolled {
-		keys = append(keys, c)
-	}
-	slices.SortFunc(keys, compareCells)
+	keys := sortedCells(rolled)
 	perCell := make([][]Group, len(keys))
 	overChunks(len(keys), func(i int) {
 		c := keys[i]
@@ -152,9 +180,7 @@ func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 			if len(errors) == 0 {
 				continue
 			}
-			g := Group{Suite: string(c.suite), Op: c.op, Device: c.device, DType: c.dtype, Regime: c.regime,
-				Tier: string(tier), Split: string(c.split), Source: c.source, Tool: c.tool,
-				Simulated: c.source == string(datasets.SourceSimulated)}
+			g := c.group(tier)
 			g.N, g.MAPE, g.MedianAPE, g.P90APE, g.Bias = Figures(errors)
 			perCell[i] = append(perCell[i], g)
 		}
@@ -192,18 +218,20 @@ func allFirst(a, b string) int {
 func NotPredicted(rows []Joined, tiers []datasets.Tier) []Reason {
 	counts := map[Reason]int{}
 	for i := range rows {
-		j := &rows[i]
-		if !j.Row.Measurement.Usable() {
-			continue
-		}
-		for t, tier := range tiers {
-			if why := j.Predictions[t].NotPredicted; why != "" {
-				counts[Reason{Suite: string(j.Row.Workload.Suite()), Device: j.Row.DeviceID,
-					Source: string(j.Row.Measurement.Source), Tier: string(tier), Reason: why}]++
-			}
+		if rows[i].Row.Measurement.Usable() {
+			countNotPredicted(counts, &rows[i], tiers)
 		}
 	}
 	return sortedReasons(counts)
+}
+
+func countNotPredicted(counts map[Reason]int, j *Joined, tiers []datasets.Tier) {
+	for t, tier := range tiers {
+		if why := j.Predictions[t].NotPredicted; why != "" {
+			counts[Reason{Suite: string(j.Row.Workload.Suite()), Device: j.Row.DeviceID,
+				Source: string(j.Row.Measurement.Source), Tier: string(tier), Reason: why}]++
+		}
+	}
 }
 
 // Cases counts what failed, was skipped or was flagged, by reason. A case with
@@ -211,22 +239,29 @@ func NotPredicted(rows []Joined, tiers []datasets.Tier) []Reason {
 func Cases(rows []Joined) []Reason {
 	counts := map[Reason]int{}
 	for i := range rows {
-		m := &rows[i].Row.Measurement
-		r := Reason{Suite: string(rows[i].Row.Workload.Suite()), Device: rows[i].Row.DeviceID,
-			Source: string(m.Source), Verdict: string(m.Verdict), Reason: m.Reason}
-		switch m.Verdict {
-		case datasets.Failed, datasets.Skipped:
-			if r.Reason == "" {
-				r.Reason = "no reason recorded"
-			}
-			counts[r]++
-		case datasets.Flagged:
-			for _, r.Reason = range m.Flags {
-				counts[r]++
-			}
-		}
+		countCase(counts, &rows[i])
 	}
 	return sortedReasons(counts)
+}
+
+func countCase(counts map[Reason]int, j *Joined) {
+	m := &j.Row.Measurement
+	if m.Verdict == datasets.OK {
+		return
+	}
+	r := Reason{Suite: string(j.Row.Workload.Suite()), Device: j.Row.DeviceID,
+		Source: string(m.Source), Verdict: string(m.Verdict), Reason: m.Reason}
+	switch m.Verdict {
+	case datasets.Failed, datasets.Skipped:
+		if r.Reason == "" {
+			r.Reason = "no reason recorded"
+		}
+		counts[r]++
+	case datasets.Flagged:
+		for _, r.Reason = range m.Flags {
+			counts[r]++
+		}
+	}
 }
 
 func sortedReasons(counts map[Reason]int) []Reason {

@@ -40,6 +40,13 @@ func Text(w io.Writer, r *Report, o TextOptions) error {
 	for _, run := range r.Runs {
 		v.run(run)
 	}
+	if r.Aggregate != nil {
+		v.line(r.Aggregate.says())
+	}
+	if r.Fleet != nil {
+		out.printf("\n")
+		v.fleet(r.Fleet)
+	}
 	for _, s := range r.Sections() {
 		v.section(r, &s)
 	}
@@ -145,6 +152,9 @@ func (v *textView) section(r *Report, s *Section) {
 	}
 	if len(rows) == 0 {
 		return
+	}
+	if r.Aggregate != nil {
+		title += fmt.Sprintf("; the worst %d by |error|", len(rows))
 	}
 	v.out.printf("\n")
 	v.line(title)

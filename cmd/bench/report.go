@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,11 +51,22 @@ func (f *joinFlags) asked() ([]datasets.Tier, reports.Devices, error) {
 	return tiers, reports.Catalogue(&d), err
 }
 
-// join reads paths and predicts every row.
-func (f *joinFlags) join(cmd *cobra.Command, paths []string) (*reports.Report, error) {
+// join reads paths and predicts every row. Of many rows the report is
+// aggregated, unless each one must be at hand.
+func (f *joinFlags) join(cmd *cobra.Command, paths []string, eachRow bool) (*reports.Report, error) {
 	tiers, devices, err := f.asked()
 	if err != nil {
 		return nil, err
+	}
+	s := &datasets.Scanner{Broken: f.broken(cmd)}
+	if !eachRow {
+		many, err := s.MoreRowsThan(reports.AggregateRows, paths)
+		if err != nil {
+			return nil, err
+		}
+		if many {
+			return reports.Aggregated(s, paths, tiers, devices)
+		}
 	}
 	runs, err := readRuns(paths, f.broken(cmd))
 	if err != nil {
@@ -83,6 +95,7 @@ var reportFormats = []string{"text", "md", "html", "json"}
 func reportCommand() *cobra.Command {
 	var f joinFlags
 	var format, out, explain, rows string
+	var fleet bool
 	c := &cobra.Command{
 		Use:   "report PATH…",
 		Short: "Show measurements beside what each tier predicts, and the error",
@@ -90,10 +103,14 @@ func reportCommand() *cobra.Command {
 tier that can be had, and shows the error: predicted / measured − 1.
 
 Sources (measured, imported, simulated) never share a figure. A table with more
-rows than --rows shows the worst by |error|; summaries always count them all.`,
+rows than --rows shows the worst by |error|; summaries always count them all.
+Rows of several hosts are compared node by node, and outliers named. More than
+200,000 rows are aggregated in bounded memory, and the report says so; html and
+--explain hold them all.`,
 		Example: `  bench report results/
   bench report results/ -o report.html
   bench report results/ --format json
+  bench report results/ --fleet
   bench report h100.parquet --tier datasheet,calibrated --rows all
   bench report h100.parquet --explain "m=8192 n=12288 k=4096"`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -111,10 +128,13 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 				format = formatOf(out)
 			}
 			render, err := renderer(format, limit, width(cmd))
+			if fleet && err == nil {
+				render, err = fleetRenderer(format, limit, width(cmd))
+			}
 			if err != nil {
 				return err
 			}
-			r, err := f.join(cmd, args)
+			r, err := f.join(cmd, args, format == "html" || explain != "")
 			if err != nil {
 				return err
 			}
@@ -128,6 +148,7 @@ rows than --rows shows the worst by |error|; summaries always count them all.`,
 	c.Flags().StringVar(&format, "format", "", "text, md, html or json (default by the ending of -o, else text)")
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
 	c.Flags().StringVar(&explain, "explain", "", "show all that is known of the rows with this key, or part of one")
+	c.Flags().BoolVar(&fleet, "fleet", false, "the nodes alone: one line each, against the fleet and against the prediction")
 	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 120, or the worst 10 of more)")
 	return c
 }
@@ -174,6 +195,26 @@ func formatOf(path string) string {
 		return "json"
 	}
 	return "text"
+}
+
+// fleetRenderer writes the nodes alone.
+func fleetRenderer(format string, rows, width int) (func(io.Writer, *reports.Report) error, error) {
+	write := map[string]func(io.Writer, *reports.Fleet) error{
+		"text": func(w io.Writer, f *reports.Fleet) error {
+			return reports.FleetText(w, f, reports.TextOptions{Width: width, Rows: rows})
+		},
+		"md":   func(w io.Writer, f *reports.Fleet) error { return reports.FleetMarkdown(w, f, rows) },
+		"json": reports.FleetJSON,
+	}[format]
+	if write == nil {
+		return nil, fmt.Errorf("--fleet has no format %s: use text, md or json", format)
+	}
+	return func(w io.Writer, r *reports.Report) error {
+		if r.Fleet == nil {
+			return errors.New("the input holds rows that were measured on one host alone, or on none: a fleet is two or more")
+		}
+		return write(w, r.Fleet)
+	}, nil
 }
 
 // width is the terminal's, or 80 where standard output is none.
