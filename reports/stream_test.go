@@ -2,9 +2,12 @@ package reports
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"bench/datasets"
@@ -104,6 +107,121 @@ func TestStreamIsPredict(t *testing.T) {
 	for _, err := range Stream(new(datasets.Scanner), []string{dir}, datasets.Tiers, Catalogue(&nobody)) {
 		if err == nil || err.Error() != whole.Error() {
 			t.Errorf("%v, want %v", err, whole)
+		}
+	}
+}
+
+// An aggregated report has the groups, reasons and fleet of one in memory:
+// counts and MAPE exactly, quantiles within the sketch's accuracy of the two
+// values that they lie between.
+func TestAggregatedIsNew(t *testing.T) {
+	dir := writeFleet(t, 30, 6, func(_, host int) float64 { return 1 + 0.3*float64(host/5) })
+	runs, err := datasets.ReadPaths([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := New(runs, datasets.Tiers, Catalogue(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Aggregated(new(datasets.Scanner), []string{dir}, datasets.Tiers, Catalogue(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.NotPredicted, want.NotPredicted) || !reflect.DeepEqual(got.Cases, want.Cases) || !reflect.DeepEqual(got.Fleet, want.Fleet) {
+		t.Error("reasons, cases or fleet differ")
+	}
+	if a := got.Aggregate; a.Rows != len(want.Rows) || a.Runs != 180 || a.Hosts != 6 || a.LastUnixS-a.FirstUnixS != 29*86400 {
+		t.Errorf("%+v of %d rows", a, len(want.Rows))
+	}
+	if len(got.Groups) != len(want.Groups) {
+		t.Fatalf("%d groups of %d", len(got.Groups), len(want.Groups))
+	}
+	sketched := 0
+	for i, g := range got.Groups {
+		w := want.Groups[i]
+		near := func(what string, a, b, tolerance float64) {
+			if math.Abs(a-b) > tolerance {
+				t.Errorf("%s of %+v: %g, want %g", what, w, a, b)
+			}
+		}
+		near("MAPE", g.MAPE, w.MAPE, 1e-12*w.MAPE)
+		tolerance := 0.0
+		if g.N > exactValues {
+			sketched++
+			// The test's times lie on a lattice of 0.2 %, and a quantile between
+			// two of its points is no less one of them.
+			tolerance = sketchAccuracy*(math.Abs(w.P90APE)+math.Abs(w.Bias)) + 0.005
+		}
+		near("median", g.MedianAPE, w.MedianAPE, tolerance)
+		near("p90", g.P90APE, w.P90APE, tolerance)
+		near("bias", g.Bias, w.Bias, tolerance)
+		g.MAPE, g.MedianAPE, g.P90APE, g.Bias = w.MAPE, w.MedianAPE, w.P90APE, w.Bias
+		if g != w {
+			t.Errorf("%+v, want %+v", g, w)
+		}
+	}
+	if sketched == 0 {
+		t.Error("no group was large enough for a sketch")
+	}
+	// The worst rows are those of the whole report.
+	for _, s := range want.Sections() {
+		var mine []*Joined
+		for i := range got.Rows {
+			j := &got.Rows[i]
+			if j.Row.DeviceID == s.Device && j.Row.Workload.Suite() == s.Suite {
+				mine = append(mine, j)
+			}
+		}
+		for i, j := range want.Worst(s.Rows, defaultWorst) {
+			a, _ := mine[i].Error(got.Best(mine[i]))
+			b, _ := j.Error(want.Best(j))
+			if math.Abs(a) != math.Abs(b) {
+				t.Errorf("%s: worst %d has an error of %g, want %g", s.Suite, i, a, b)
+			}
+		}
+	}
+}
+
+// A distribution's quantiles are within its accuracy of the ordered values,
+// whatever their spread, and however it was merged.
+func TestDistribution(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, n := range []int{1, 2, exactValues, exactValues + 1, 20_000} {
+		var whole distribution
+		parts := make([]distribution, 7)
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = math.Exp(4*r.NormFloat64()) * float64(r.IntN(3)-1)
+			whole.add(values[i])
+			parts[i%7].add(values[i])
+		}
+		var merged distribution
+		for i := range parts {
+			merged.merge(&parts[i])
+		}
+		slices.Sort(values)
+		abs := make([]float64, n)
+		for i, v := range values {
+			abs[i] = math.Abs(v)
+		}
+		slices.Sort(abs)
+		for _, d := range []*distribution{&whole, &merged} {
+			count, mape, med, p90, bias := d.figures()
+			_, wantMAPE, _, _, _ := Figures(slices.Clone(values))
+			within := func(what string, got float64, sorted []float64, q float64) {
+				at := q * float64(n-1)
+				low, high := sorted[int(at)], sorted[int(math.Ceil(at))]
+				if got < low-sketchAccuracy*math.Abs(low)-1e-12 || got > high+sketchAccuracy*math.Abs(high)+1e-12 {
+					t.Errorf("n = %d, %s: %g is not within 0.5 %% of [%g, %g]", n, what, got, low, high)
+				}
+			}
+			within("median", med, abs, 0.5)
+			within("p90", p90, abs, 0.9)
+			within("bias", bias, values, 0.5)
+			if count != n || math.Abs(mape-wantMAPE) > 1e-9*wantMAPE {
+				t.Errorf("n = %d: %d values, MAPE %g, want %g", n, count, mape, wantMAPE)
+			}
 		}
 	}
 }

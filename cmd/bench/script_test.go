@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"growing":   growing,
 			"cases":     cases,
 			"rename-to": renameTo,
+			"fleet":     fleet,
 			"run-file":  runFile,
 		},
 	})
@@ -103,4 +104,25 @@ func cases(ts *testscript.TestScript, neg bool, args []string) {
 func renameTo(ts *testscript.TestScript, neg bool, args []string) {
 	from := glob(ts, args[0])
 	ts.Check(os.Rename(from, ts.MkAbs(args[1])))
+}
+
+// fleet DIR N SLOW FACTOR: writes a run of each of N nodes, alike but for the
+// one of number SLOW, which takes FACTOR times as long.
+func fleet(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	factor, err := strconv.ParseFloat(args[3], 64)
+	ts.Check(err)
+	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o755))
+	for node := range n {
+		seconds := 1e-3
+		if strconv.Itoa(node) == args[2] {
+			seconds *= factor
+		}
+		name := "node" + strconv.Itoa(node)
+		ts.Check(datasets.WriteFile(filepath.Join(ts.MkAbs(args[0]), name+".parquet"), &datasets.Run{
+			Meta: datasets.Meta{ID: name, Host: name, StartUnixS: 1769900000},
+			Rows: []datasets.Row{{DeviceID: "host", Workload: datasets.Stream{Kernel: "copy", Type: datasets.FP64, SizeBytes: 1 << 24, Ranks: 1},
+				Measurement: datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK, TimeS: seconds}}}}))
+	}
 }
