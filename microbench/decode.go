@@ -13,6 +13,9 @@ var decodeSuite = suite{
 	name: datasets.SuiteDecode, share: 0.14,
 	takes: []string{"dtype", "batch", "context", "model", "ranks"},
 	workloads: func(a *axes) ([]datasets.Workload, error) {
+		if a.dev.Kind == "gpu" {
+			return a.gpuDecode()
+		}
 		models := a.Models
 		if len(models) == 0 {
 			for _, id := range hostModels {

@@ -77,6 +77,9 @@ var moeSuite = suite{
 	name: datasets.SuiteMoE, share: 0.22,
 	takes: []string{"dtype", "batch", "ranks", "zipf-exponent", "trace"},
 	workloads: func(a *axes) ([]datasets.Workload, error) {
+		if a.dev.Kind == "gpu" {
+			return a.gpuMoE()
+		}
 		var out []datasets.Workload
 		for _, t := range or(a.DTypes, datasets.FP32) {
 			for _, ranks := range or(a.Ranks, a.all) {

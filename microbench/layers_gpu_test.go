@@ -1,0 +1,100 @@
+package microbench
+
+import (
+	"testing"
+
+	"bench/datasets"
+)
+
+func gpuPlan(t *testing.T, memory float64, o Options) []datasets.Workload {
+	t.Helper()
+	dev := datasets.Device{ID: "h100-sxm", Kind: "gpu", Units: 132, NodeSize: 1, MemoryBytes: datasets.Figure{Value: memory}}
+	o.Suites = []datasets.Suite{datasets.SuiteDecode, datasets.SuiteMoE}
+	p, err := NewPlan(dev, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Workloads
+}
+
+// Every profile has a GPT-4 layer's share, a 70B layer, experts, attention
+// alone, both launch modes and every routing, all of which fit the memory.
+func TestGPULayersAreRealAndFit(t *testing.T) {
+	for _, memory := range []float64{40e9, 80e9} {
+		for _, profile := range Profiles {
+			models, launches, rules := map[string]int{}, map[string]int{}, map[datasets.RoutingRule]int{}
+			attention, tokens := 0, map[int64]bool{}
+			work := gpuPlan(t, memory, Options{Profile: profile, Seed: 1})
+			for _, w := range work {
+				switch w := w.(type) {
+				case datasets.DecodeLayer:
+					models[w.Model]++
+					launches[w.Launch]++
+					if need := (w.AttentionWeights()+float64(w.Experts)*w.ExpertWeights())*2 + w.Attention().KVBytes(); need > memory || w.Type != datasets.BF16 || w.Cache != datasets.Cold {
+						t.Errorf("%s needs %g bytes of %g", w.Key(), need, memory)
+					}
+				case datasets.Attention:
+					attention++
+				case datasets.MoELayer:
+					rules[w.Routing.Rule]++
+					tokens[w.Tokens] = true
+					if need := float64(w.Experts) * w.ExpertBytes(); need > memory {
+						t.Errorf("%s needs %g bytes of %g", w.Key(), need, memory)
+					}
+				}
+			}
+			for _, m := range []string{"llama-3-8b", "llama-3-70b", "gpt-4-share-8", "gpt-4-mqa-share-8", "mixtral-8x7b"} {
+				if models[m] == 0 {
+					t.Errorf("%s, %g bytes: no layer of %s", profile, memory, m)
+				}
+			}
+			for _, r := range everyRule {
+				if rules[r] == 0 {
+					t.Errorf("%s: no routing %s", profile, r)
+				}
+			}
+			if attention == 0 || launches["graph"] == 0 || launches["eager"] == 0 || !tokens[1] || !tokens[4096] {
+				t.Errorf("%s: %d attentions, launches %v, tokens %v", profile, attention, launches, tokens)
+			}
+			t.Logf("%s, %g GB: %d cases, %d layers, %d attentions", profile, memory/1e9, len(work), launches["graph"]+launches["eager"], attention)
+		}
+	}
+}
+
+// GPT-4 as reported, by hand: 96 heads, 16 experts of 4·10752; an eighth of it
+// is 12 heads of 112 and experts of 5376. A single KV head is whole on every rank.
+func TestShareOfALayer(t *testing.T) {
+	var w, mqa datasets.DecodeLayer
+	for _, x := range gpuPlan(t, 80e9, Options{}) {
+		if d, ok := x.(datasets.DecodeLayer); ok && d.Model == "gpt-4-share-8" {
+			w = d
+		} else if ok && d.Model == "gpt-4-mqa-share-8" {
+			mqa = d
+		}
+	}
+	if w.Heads != 12 || w.KVHeads != 12 || w.HeadDim != 112 || w.FFWidth != 5376 || w.Hidden != 10752 || w.Experts != 16 || w.TP != 1 || mqa.KVHeads != 1 || mqa.Heads != 12 {
+		t.Errorf("%s, %s", w.Key(), mqa.Key())
+	}
+}
+
+// Options replace the axes, and what they ask for is not left out.
+func TestGPULayerOptions(t *testing.T) {
+	work := gpuPlan(t, 80e9, Options{Batches: []int64{7}, Contexts: []int64{100_000}, DTypes: []datasets.DType{datasets.FP16}})
+	decode := 0
+	for _, w := range work {
+		switch w := w.(type) {
+		case datasets.DecodeLayer:
+			decode++
+			if w.Batch != 7 || w.ContextTokens != 100_000 || w.Type != datasets.FP16 {
+				t.Error(w.Key())
+			}
+		case datasets.MoELayer:
+			if w.Tokens != 7 {
+				t.Error(w.Key())
+			}
+		}
+	}
+	if decode < 5 {
+		t.Errorf("%d layers", decode)
+	}
+}
