@@ -1,4 +1,4 @@
-# Targets: run test lint fuzz peers cover validate claims.
+# Targets: run test lint fuzz peers cover validate gate-study claims.
 
 GO      ?= go
 FUZZTIME ?= 10s
@@ -44,6 +44,10 @@ cover:
 validate: build
 	mkdir -p docs
 	bin/bench validate ../shared/data --docs docs --known-errors reports/gate/known_errors.csv
+
+# The gate on recorded nights of one machine, beside a fixed threshold and benchstat; and on simulated scatter.
+gate-study:
+	$(GO) test ./reports/gate -run '^$$' -bench GateOn -benchtime 1x -v -timeout 30m
 
 # The published claims, recomputed.
 claims: build

@@ -16,7 +16,9 @@ import (
 var pageFormats = []string{"text", "md", "json"}
 
 func compareCommand() *cobra.Command {
-	var format, out string
+	var format, out, keep string
+	var alternate bool
+	var rounds int
 	o := compare.Defaults
 	c := &cobra.Command{
 		Use:   "compare BASE NEW",
@@ -29,12 +31,21 @@ correction for many comparisons and at least --within; the same where the whole
 interval is nearer to 1. Where noise, a flag (drift, shared, throttled, …) or a
 condition that differs (machine, driver, governor, clock, ecc, source) supports
 no verdict, it gives none and says which. A folder of several runs a side shows
-how far runs lie apart; one run a side cannot.`,
+how far runs lie apart; one run a side cannot.
+
+With --interleave, BASE and NEW are commands: two builds of bench, or one with
+two sets of flags. Each runs twice a round on this machine, in the order ABBA;
+flags after -- go to both.`,
 		Example: `  bench compare results/monday.parquet results/tuesday.parquet
   bench compare a100.parquet h100.parquet --format md -o compare.md
-  bench compare old-driver/ new-driver/ --across driver`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
+  bench compare old-driver/ new-driver/ --across driver
+  bench compare --interleave bin/old bin/new -- --suite gemm --time 10s
+  bench compare --interleave "bench --library builtin" "bench --library openblas" -- --suite gemm`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case alternate:
+				return nil
+			case len(args) != 2:
 				return fmt.Errorf("compare: name two Parquet files or folders, BASE and NEW, not %d", len(args))
 			}
 			return nil
@@ -44,12 +55,21 @@ how far runs lie apart; one run a side cannot.`,
 				return err
 			}
 			var sides [2][]*datasets.Run
-			for i, path := range args {
-				runs, err := readRuns([]string{path}, nil)
+			if alternate {
+				i, err := newInterleave(args, cmd.ArgsLenAtDash(), rounds, keep)
 				if err != nil {
 					return err
 				}
-				sides[i] = runs
+				if sides, err = i.run(cmd); err != nil {
+					return err
+				}
+				return writeComparison(cmd, out, format, compare.Compare(sides[0], sides[1], o))
+			}
+			for i, path := range args {
+				var err error
+				if sides[i], err = readRuns([]string{path}, nil); err != nil {
+					return err
+				}
 			}
 			return writeComparison(cmd, out, format, compare.Compare(sides[0], sides[1], o))
 		},
@@ -59,6 +79,9 @@ how far runs lie apart; one run a side cannot.`,
 	c.Flags().Float64Var(&o.Within, "within", o.Within, "relative difference of no interest")
 	c.Flags().Float64Var(&o.FDR, "fdr", o.FDR, "share of wrong calls allowed among those slower or faster")
 	c.Flags().StringSliceVar(&o.Across, "across", nil, "conditions that are meant to differ: "+words(compare.Across))
+	c.Flags().BoolVar(&alternate, "interleave", false, "run two commands alternating, and compare what they measure")
+	c.Flags().IntVar(&rounds, "rounds", 2, "with --interleave: rounds of ABBA, two runs a side each")
+	c.Flags().StringVar(&keep, "keep", "", "with --interleave: folder that keeps the runs")
 	return c
 }
 

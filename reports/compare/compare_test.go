@@ -72,3 +72,14 @@ func TestFailedRowsSayWhy(t *testing.T) {
 		t.Errorf("%d rows have a ratio, want 1", r.Suites[0].N)
 	}
 }
+
+// A drift that grows by the same each run must fall on both sides alike.
+func TestScheduleCancelsALinearDrift(t *testing.T) {
+	sum := [2]int{}
+	for n, side := range Schedule(3) {
+		sum[side] += n
+	}
+	if sum[0] != sum[1] || len(Schedule(3)) != 12 {
+		t.Errorf("places of A sum to %d and of B to %d", sum[0], sum[1])
+	}
+}
