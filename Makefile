@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check stopping-study clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check stopping-study kill-study clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -60,6 +60,10 @@ ptx:
 # Fails where the committed PTX is not of the sources.
 ptx-check:
 	cuda/kernels/ptx.sh check
+
+# The program killed at 1,000 random moments; some 20 minutes.
+kill-study:
+	KILLS=1000 $(GO) test -run KilledAtRandomMoments -count=1 -timeout 60m -v ./cmd/bench
 
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:
