@@ -13,14 +13,24 @@ import (
 // summary holds at most 1 MiB (GitHub, "Workflow commands", step summaries).
 const markdownRows = 100
 
+// markdownTotal bounds all tables together to the same end: a row takes up to
+// four lines, one a tier, of some 120 bytes.
+const markdownTotal = 1500
+
 // Markdown writes a report for a GitHub job summary. All text that comes from
-// a file is escaped. rows bounds each table as TextOptions.Rows does; 0 is 100.
+// a file is escaped. rows bounds each table as TextOptions.Rows does; 0 is 100, or
+// fewer where there are many tables.
 func Markdown(w io.Writer, r *Report, rows int) error {
+	sections := r.Sections()
 	if rows == 0 {
-		rows = markdownRows
+		rows = min(markdownRows, max(markdownTotal/max(len(sections), 1), 5))
 	}
 	out := &sink{w: w}
 	out.printf("# bench report\n\n")
+	for _, v := range r.Verdicts() {
+		out.printf("- **%s** %s\n", EscapeMarkdown(v.Subject.Name), EscapeMarkdown(v.Text()))
+	}
+	out.printf("\n")
 	for _, run := range r.Runs {
 		if run.Meta.ID != "" || run.Meta.Host != "" {
 			out.printf("Run %s on %s, %s\n\n", EscapeMarkdown(run.Meta.ID), EscapeMarkdown(run.Meta.Host), EscapeMarkdown(run.Meta.Bench))
@@ -52,7 +62,7 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 		}
 		markdownTable(out, t)
 	}
-	for _, s := range r.Sections() {
+	for _, s := range sections {
 		r.markdownSection(out, &s, rows)
 	}
 	markdownReasons(out, "Failed, skipped and flagged cases", r.Cases, rows)

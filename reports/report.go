@@ -27,7 +27,7 @@ type Report struct {
 	// devices and override are what rows were predicted with (DeviceOf).
 	devices  Devices
 	override string
-	// judge is the tier that each suite is judged by (Judged).
+	// judge is the tier that each operation is judged by (Judged).
 	judge map[suiteID]int
 }
 

@@ -105,18 +105,19 @@ func (r *Report) DeviceOf(s *Subject) (datasets.Device, bool) {
 	return r.devices.find(r.Runs[run], s.Device)
 }
 
-// suiteID is whose rows are judged by one tier.
+// suiteID is whose rows are judged by one tier: an operation's of a suite.
 type suiteID struct {
 	device, tool string
 	source       datasets.Source
 	suite        datasets.Suite
+	op           string
 }
 
 func suiteIDOf(j *Joined) suiteID {
-	return suiteID{j.Row.DeviceID, j.Row.Measurement.Origin.Tool, j.Row.Measurement.Source, j.Row.Workload.Suite()}
+	return suiteID{j.Row.DeviceID, j.Row.Measurement.Origin.Tool, j.Row.Measurement.Source, j.Row.Workload.Suite(), j.Row.Workload.Op()}
 }
 
-// judges is the most informed tier that predicts any row of each suite.
+// judges is the most informed tier that predicts any row of each operation.
 func (r *Report) judges() map[suiteID]int {
 	out := map[suiteID]int{}
 	for i := range r.Rows {
@@ -132,7 +133,7 @@ func (r *Report) judges() map[suiteID]int {
 	return out
 }
 
-// Judged is a row's error at the most informed tier that predicts its suite,
+// Judged is a row's error at the most informed tier that predicts its operation,
 // and the index of that tier, so that a lower bound that is all there is for
 // some rows does not mix with predictions. Other rows are not judged, nor those
 // that were not measured or not predicted.

@@ -168,7 +168,7 @@ func (r *Report) judgeSuites(v *Verdict, dev *datasets.Device) (off bool) {
 	slices.SortFunc(suites, func(a, b datasets.Suite) int { return cmp.Or(suiteOrder(a)-suiteOrder(b), cmp.Compare(a, b)) })
 	var fine, differ []string
 	for _, suite := range suites {
-		rows := bySuite[suite]
+		rows := mostInformed(r.Tiers, bySuite[suite])
 		if s := r.allReduceVerdict(rows, dev); s != "" {
 			differ = append(differ, s)
 		}
@@ -186,6 +186,13 @@ func (r *Report) judgeSuites(v *Verdict, dev *datasets.Device) (off bool) {
 		v.add(s)
 	}
 	return len(differ) > 0
+}
+
+// mostInformed keeps the rows of the most informed tier: one operation of a
+// suite may be calibrated and another have no more than a lower bound.
+func mostInformed(tiers []datasets.Tier, rows []judged) []judged {
+	best := slices.MaxFunc(rows, func(a, b judged) int { return tierRank(tiers[a.tier]) - tierRank(tiers[b.tier]) })
+	return slices.DeleteFunc(slices.Clone(rows), func(j judged) bool { return j.tier != best.tier })
 }
 
 func medianError(rows []judged) float64 {
@@ -225,26 +232,40 @@ func (r *Report) off(suite datasets.Suite, rows []judged, bias float64) string {
 	return s
 }
 
-// allReduceVerdict looks at the largest all-reduce of the most ranks on a device
-// whose switch can add: where its bus bandwidth is below its prediction and no
-// better than the links alone allow, the addition in the switch looks off.
+// allReduceVerdict looks at the all-reduces of the most ranks that bandwidth
+// decides: where their median is below its prediction, it says by how much, and
+// where the device's switch can add but the largest does no better than the
+// links alone allow, that the addition in the switch looks off. Flagged rows
+// count only where there are no others.
 func (r *Report) allReduceVerdict(rows []judged, dev *datasets.Device) string {
-	var at *judged
-	var of datasets.Collective
-	for i := range rows {
-		c, ok := rows[i].row.Row.Workload.(datasets.Collective)
-		if !ok || c.Kind != "all_reduce" || c.Nodes > 1 || rows[i].row.Regime != "communication" {
+	var most []judged
+	ranks, clean := 0, false
+	for _, j := range rows {
+		c, ok := j.row.Row.Workload.(datasets.Collective)
+		if !ok || c.Kind != "all_reduce" || c.Nodes > 1 || j.row.Regime != "communication" {
 			continue
 		}
-		if at == nil || c.Ranks > of.Ranks || c.Ranks == of.Ranks && c.SizeBytes > of.SizeBytes {
-			at, of = &rows[i], c
+		ok = j.row.Row.Measurement.Verdict == datasets.OK
+		switch {
+		case c.Ranks > ranks || c.Ranks == ranks && ok && !clean:
+			most, ranks, clean = []judged{j}, c.Ranks, ok
+		case c.Ranks == ranks && ok == clean:
+			most = append(most, j)
 		}
 	}
-	if at == nil || at.err >= -offRatio {
+	if len(most) == 0 {
 		return ""
 	}
-	bus := float64(of.SizeBytes) / at.row.Row.Measurement.TimeS * of.BusFactor()
-	s := fmt.Sprintf("all-reduce at %d ranks is %s below its predicted bandwidth (%s, bus %s)", of.Ranks, wholePercent(-at.err), Bytes(float64(of.SizeBytes)), BytesPerSecond(bus))
+	bias := medianError(most)
+	if bias >= -offRatio {
+		return ""
+	}
+	largest := slices.MaxFunc(most, func(a, b judged) int {
+		return cmp.Compare(a.row.Row.Workload.(datasets.Collective).SizeBytes, b.row.Row.Workload.(datasets.Collective).SizeBytes)
+	})
+	c := largest.row.Row.Workload.(datasets.Collective)
+	bus := float64(c.SizeBytes) / largest.row.Row.Measurement.TimeS * c.BusFactor()
+	s := fmt.Sprintf("all-reduce at %d ranks is %s below its predicted bandwidth (median of %s; bus %s at %s)", ranks, wholePercent(-bias), plural(len(most), "row"), BytesPerSecond(bus), Bytes(float64(c.SizeBytes)))
 	// A ring over links alone reaches no more than 0.8 of them (predict/collective.go).
 	if link := dev.LinkBandwidth.Value; dev.SwitchReduces && link > 0 && bus <= 0.8*link {
 		s += ": no more than a ring over the links gives, in-switch reduction looks off"

@@ -73,12 +73,16 @@ func (a *Axis) linear(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for i := math.Ceil(low/step - 1e-9); i*step <= high*(1+1e-12)+1e-300 && len(ticks) < 4*maxTicks; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: a.Format(i * step)})
+		v := i * step
+		if i == 0 {
+			v = 0 // not −0
+		}
+		ticks = append(ticks, plot.Tick{Value: v, Label: a.Format(v)})
 	}
 	return ticks
 }
 
-// widen grows a range to hold v.
+// span is a range of data.
 type span struct{ low, high float64 }
 
 func (s *span) add(v float64) {

@@ -29,6 +29,8 @@ type state struct {
 	dash             []vg.Length
 	ink              color.Color
 	opacity          float64
+	// halo keeps words legible over lines and dots.
+	halo bool
 }
 
 func newCanvas(w, h vg.Length) *canvas {
@@ -145,7 +147,11 @@ func (c *canvas) FillString(f font.Face, p vg.Point, s string) {
 	if a := math.Atan2(c.at.b, c.at.a); math.Abs(a) > 1e-6 {
 		turn = fmt.Sprintf(` transform="rotate(%s %s %s)"`, number(-a*180/math.Pi), number(x), number(y))
 	}
-	fmt.Fprintf(&c.b, `<text class="%s" font-size="%s" x="%s" y="%s"%s>%s</text>`, c.class("f"), number(float64(f.Font.Size)), number(x), number(y), turn, escape(s))
+	class := c.class("f")
+	if c.at.halo {
+		class += " halo"
+	}
+	fmt.Fprintf(&c.b, `<text class="%s" font-size="%s" x="%s" y="%s"%s>%s</text>`, class, number(float64(f.Font.Size)), number(x), number(y), turn, escape(s))
 }
 
 // DrawImage draws nothing: no figure has one.

@@ -70,5 +70,5 @@ func Style() string {
 	for _, k := range []Ink{Text, Faint, Band} {
 		add(string(k), otherInks[k])
 	}
-	return fmt.Sprintf(":root{%s}\n@media screen and (prefers-color-scheme:dark){:root{%s}}\n%s.d{stroke-linecap:round}\n", light.String(), dark.String(), rules.String())
+	return fmt.Sprintf(":root{%s}\n@media screen and (prefers-color-scheme:dark){:root{%s}}\n%s.d{stroke-linecap:round}\n.halo{paint-order:stroke;stroke:var(--panel,#fff);stroke-width:3px;stroke-linejoin:round}\n", light.String(), dark.String(), rules.String())
 }

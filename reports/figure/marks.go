@@ -239,6 +239,7 @@ func (m Label) draw(d *drawing) {
 	p := d.at(x, y)
 	width := face.Width(m.Text)
 	d.c.SetColor(m.Ink)
+	d.c.at.halo = true
 	if m.Upright {
 		d.c.Translate(vg.Point{X: p.X + fontSize - 1, Y: d.area.Max.Y - width - 2})
 		d.c.Rotate(math.Pi / 2)

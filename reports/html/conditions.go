@@ -24,7 +24,7 @@ var conditions = []condition{
 	{"clock", "Clock", "clock", func(c *datasets.Conditions) float64 { return c.ClockHz }, func(v float64) string { return trim(reports.PerSecond(v) + "Hz") }},
 	{"power", "Power", "W", func(c *datasets.Conditions) float64 { return c.PowerWatt }, plain},
 	{"temperature", "Temperature", "°C", func(c *datasets.Conditions) float64 { return c.TemperatureC }, plain},
-	{"sentinel", "Sentinel", "time / at the start", func(c *datasets.Conditions) float64 { return c.SentinelRatio }, plain},
+	{"sentinel", "Sentinel (a fixed piece of work between cases)", "time / at the start", func(c *datasets.Conditions) float64 { return c.SentinelRatio }, plain},
 	{"steal", "CPU time taken by other guests", "share", func(c *datasets.Conditions) float64 { return c.StealRatio }, plain},
 	{"others", "CPU time of other processes", "share", func(c *datasets.Conditions) float64 { return c.OtherCPURatio }, plain},
 }
@@ -135,7 +135,7 @@ func (b *builder) samples() []*grid {
 		slices.SortStableFunc(rows, func(a, b *reports.Joined) int { return cmp.Compare(width(b), width(a)) })
 		rows = rows[:min(len(rows), sampleRows)]
 		g := &grid{Caption: fmt.Sprintf("Samples of %s: the %d cases of %s with the widest intervals. Each tick is a sample, from half to twice the median (arrows: beyond); the box is the confidence interval of the median.", s.Name, len(rows), reports.Count(total)),
-			Head: []column{{"workload", false}, {"median", true}, {"samples", true}, {"0.5 ×   1 ×   2 × the median", false}, {"stopped by", false}, {"flags", false}}}
+			Head: []column{{"workload", false}, {"median", true}, {"samples", true}, {"samples, from ½ to 2 × the median", false}, {"stopped by", false}, {"flags", false}}}
 		for _, j := range rows {
 			m := &j.Row.Measurement
 			g.Rows = append(g.Rows, []cell{text(reports.Label(j.Row.Workload)), number(reports.Interval(m), m.TimeS), number(reports.Count(len(m.SamplesS)), float64(len(m.SamplesS))),

@@ -41,11 +41,14 @@ func step(w datasets.Workload) (family string, batch, context int64, ok bool) {
 	return "", 0, 0, false
 }
 
-// families are the shapes that most subjects have, then those with most rows.
+// families are up to n shapes, those that most subjects have and then those with
+// most rows; a subject that has none of them adds its own.
 func (b *builder) families(of func(w datasets.Workload) (string, bool), n int) []string {
 	subjects, rows := map[string]int{}, map[string]int{}
+	has := make([]map[string]bool, len(b.shown()))
 	for i := range b.shown() {
 		seen := map[string]bool{}
+		has[i] = seen
 		for _, j := range usable(b.subjects[i].Rows) {
 			if f, ok := of(j.Row.Workload); ok {
 				rows[f]++
@@ -59,7 +62,14 @@ func (b *builder) families(of func(w datasets.Workload) (string, bool), n int) [
 	all := slices.SortedFunc(slices.Values(sortedKeys(rows)), func(a, b string) int {
 		return cmp.Or(subjects[b]-subjects[a], rows[b]-rows[a], cmp.Compare(a, b))
 	})
-	return all[:min(n, len(all))]
+	out := slices.Clone(all[:min(n, len(all))])
+	for _, own := range has {
+		mine := func(f string) bool { return own[f] }
+		if len(own) > 0 && !slices.ContainsFunc(out, mine) {
+			out = append(out, all[slices.IndexFunc(all, mine)])
+		}
+	}
+	return out
 }
 
 // decode is tokens a second and time a step over batch, by context, and the

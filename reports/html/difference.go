@@ -145,9 +145,9 @@ func (b *builder) differences() ([]figureView, []*grid) {
 	}
 	figures := []figureView{}
 	if len(f.Panels) > 0 {
-		figures = append(figures, view(f, summary))
+		figures = append(figures, view(f, list))
 	}
-	return figures, []*grid{summary, list}
+	return figures, []*grid{summary}
 }
 
 func ratioCell(r float64) cell { return number(fmt.Sprintf("%.3g ×", r), r) }

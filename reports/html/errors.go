@@ -14,7 +14,7 @@ import (
 // errors are predicted against measured, and the distribution of the error.
 func (b *builder) errors() []figureView {
 	f := figure.Figure{ID: "error-plot", Title: "Predicted against measured",
-		Caption: "Predicted / measured time over measured time, by the most informed tier that predicts the suite; rows that this tier does not predict are left out. The band is ±10 %: above it the machine is faster than predicted, below it slower.",
+		Caption: "Predicted / measured time over measured time, by the most informed tier that predicts the operation; rows that this tier does not predict are left out. The band is ±10 %: above it the machine is faster than predicted, below it slower.",
 		X:       figure.Axis{Label: "measured time", Log: 10, Format: seconds},
 		Y:       figure.Axis{Label: "predicted / measured", Log: 10, Format: plain, Min: 0.5, Max: 2}, Note: b.more()}
 	seen := map[datasets.Suite]bool{}

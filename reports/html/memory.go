@@ -90,7 +90,7 @@ func (b *builder) collectives() []figureView {
 	bus := figure.Figure{ID: "bus-plot", Title: "Bus bandwidth of collectives over size",
 		Caption: "As nccl-tests defines it: the size over the time, times 2(n−1)/n for an all-reduce. The line across is the link's datasheet bandwidth, which an all-reduce added up in a switch may exceed.",
 		X:       figure.Axis{Label: "message", Log: 2, Format: reports.Bytes}, Y: figure.Axis{Label: "bus bandwidth", Log: 10, Format: bandwidth}, Note: b.more()}
-	times := figure.Figure{ID: "collective-time-plot", Title: "Time of collectives over size", X: bus.X, Y: figure.Axis{Label: "time", Log: 10, Format: seconds}, Note: b.more()}
+	times := figure.Figure{ID: "collective-time-plot", Title: "Time of collectives over size", Caption: "Flat where latency decides, rising in proportion where bandwidth does.", X: bus.X, Y: figure.Axis{Label: "time", Log: 10, Format: seconds}, Note: b.more()}
 	var busPanels, timePanels []*curvePanel
 	for _, kind := range datasets.CollectiveKinds {
 		for i := range b.shown() {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"bench/datasets"
 	"bench/reports"
@@ -49,10 +50,10 @@ func routingName(r datasets.Routing) string {
 func (b *builder) moe() []figureView {
 	out := b.heat()
 	slow := figure.Figure{ID: "slowdown-plot", Title: "MoE: slowdown over batch by routing", Note: b.more(),
-		Caption: "Measured time over that of the same layer and batch under balanced routing. Below 1 a routing wakes fewer experts, and so reads fewer weights.",
+		Caption: "Of the layers with several batches. Measured time over that of the same layer and batch under balanced routing. Below 1 a routing wakes fewer experts, and so reads fewer weights.",
 		X:       figure.Axis{Label: "tokens", Log: 2, Format: plain}, Y: figure.Axis{Label: "time / balanced", Log: 10, Format: plain}}
 	uneven := figure.Figure{ID: "imbalance-plot", Title: "MoE: imbalance over batch by routing", Note: b.more(),
-		Caption: "The most loaded expert's (or rank's) choices over the mean, as the case ran.", X: slow.X, Y: figure.Axis{Label: "max / mean load", Log: 10, Format: plain}}
+		Caption: "Of the layers with several batches. The most loaded expert's (or rank's) choices over the mean, as the case ran.", X: slow.X, Y: figure.Axis{Label: "max / mean load", Log: 10, Format: plain}}
 	var slowPanels, unevenPanels []*curvePanel
 	for _, family := range b.families(moeFamily, 2*maxFamilies) {
 		for i := range b.shown() {
@@ -75,6 +76,7 @@ func (b *builder) moe() []figureView {
 			slowPanels, unevenPanels = append(slowPanels, p), append(unevenPanels, q)
 		}
 	}
+	slowPanels, unevenPanels = overBatches(slowPanels), overBatches(unevenPanels)
 	out = append(out, b.curves(uneven, unevenPanels, curvesOptions{})...)
 	return append(out, b.curves(slow, slowPanels, curvesOptions{})...)
 }
@@ -92,8 +94,7 @@ func (b *builder) heat() []figureView {
 		e     int64
 	}
 	var chosen []panelRows
-	names := map[string]bool{}
-	for _, family := range b.families(moeFamily, 3*maxFamilies) {
+	for _, family := range b.families(moeFamily, 50) {
 		best := map[int64]map[string]*reports.Joined{} // by tokens, by routing
 		for i := range b.shown() {
 			for _, j := range usable(b.subjects[i].Rows) {
@@ -125,26 +126,29 @@ func (b *builder) heat() []figureView {
 		for _, name := range sortedKeys(at) {
 			p.rows = append(p.rows, at[name])
 			p.e = at[name].Row.Workload.(datasets.MoELayer).Experts
-			names[name] = true
+			if at[name].Row.Measurement.Source == datasets.SourceSimulated && !strings.HasSuffix(p.title, "(simulated)") {
+				p.title += " (simulated)"
+			}
 		}
 		if !slices.ContainsFunc(chosen, func(o panelRows) bool { return o.e == p.e }) && len(chosen) < 2*maxFamilies {
 			chosen = append(chosen, p)
 		}
 	}
-	order := sortedKeys(names)
-	if len(order) == 0 {
+	if len(chosen) == 0 {
 		return nil
 	}
-	f.Y = figure.Axis{Fixed: true, Min: -0.5, Max: float64(len(order)) - 0.5, Categories: order}
-	f.Height = 70 + 24*float64(len(order))
 	slices.SortStableFunc(chosen, func(a, b panelRows) int { return cmp.Compare(a.e, b.e) })
-	var out []figureView
-	for i, p := range chosen {
-		// The number of experts differs, so that each layer has its own axis.
+	out := figureView{Figure: f, Data: data}
+	for _, p := range chosen {
+		// Experts and routings differ, so that each layer has its own axes.
 		g := f
-		g.ID = fmt.Sprintf("%s-%d", f.ID, i+1)
+		var order []string
+		for _, j := range p.rows {
+			order = append(order, routingName(j.Row.Workload.(datasets.MoELayer).Routing))
+		}
+		g.Y = figure.Axis{Fixed: true, Min: -0.5, Max: float64(len(order)) - 0.5, Categories: order}
+		g.Height = 70 + 24*float64(max(len(order), 3))
 		g.X.Fixed, g.X.Min, g.X.Max = true, -0.5, float64(p.e)-0.5
-		table := *data
 		panel := figure.Panel{Title: p.title}
 		for _, j := range p.rows {
 			m := j.Row.Workload.(datasets.MoELayer)
@@ -171,12 +175,33 @@ func (b *builder) heat() []figureView {
 			} else if j.Row.Measurement.MeanLoad > 0 {
 				line[7] = text("of ranks, not experts")
 			}
-			table.Rows = append(table.Rows, line)
+			data.Rows = append(data.Rows, line)
 		}
 		if len(panel.Marks) > 0 {
 			g.Panels = []figure.Panel{panel}
-			out = append(out, view(g, &table))
+			out.Drawings = append(out.Drawings, view(g, nil).Drawings...)
 		}
+	}
+	return []figureView{out}
+}
+
+// overBatches keeps the panels that have more than one batch, or where there is
+// none, all: a lone dot says nothing over a batch.
+func overBatches(panels []*curvePanel) []*curvePanel {
+	var out []*curvePanel
+	for _, p := range panels {
+		sizes := map[float64]bool{}
+		for _, c := range p.curves {
+			for _, q := range c.points {
+				sizes[q.x] = true
+			}
+		}
+		if len(sizes) > 1 {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return panels
 	}
 	return out
 }

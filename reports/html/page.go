@@ -92,6 +92,14 @@ type cell struct {
 	HTML template.HTML
 }
 
+// Class is for the style sheet: sentences need a wider column than words.
+func (c cell) Class() string {
+	if len(c.Text) > 48 {
+		return "sentence"
+	}
+	return ""
+}
+
 func text(s string) cell { return cell{Text: reports.Clean(s)} }
 
 func number(s string, v float64) cell { return cell{Text: s, Value: fmt.Sprintf("%.9g", v)} }

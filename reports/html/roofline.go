@@ -19,9 +19,10 @@ const maxSweeps = 24
 // measured.
 func (b *builder) roofline() []figureView {
 	f := figure.Figure{ID: "roofline-plot", Title: "Roofline",
-		Caption: "Arithmetic rate over arithmetic intensity, per device. Solid roofs are the datasheet's, dashed ones the best that the run measured; lines join workloads that differ in batch alone. Collectives have no place here.",
+		Caption: "Arithmetic rate over arithmetic intensity, per device. Solid roofs are the datasheet's, dashed ones the best that the run measured; lines join workloads that differ in batch alone. Points above the slope of memory work from a cache. Collectives have no place here.",
 		X:       figure.Axis{Label: "arithmetic intensity, FLOP/byte", Log: 10, Format: plain},
 		Y:       figure.Axis{Label: "FLOP/s", Log: 10, Format: rate}, Note: b.more()}
+	data := &grid{Caption: "Roofs. The points are rows of the table of all rows.", Head: []column{{"device or run", false}, {"roof", false}, {"value", true}, {"origin", false}}}
 	seen := map[datasets.Suite]bool{}
 	for i := range b.shown() {
 		s := &b.subjects[i]
@@ -40,7 +41,7 @@ func (b *builder) roofline() []figureView {
 		}
 		lines := sweepLines(rows, place)
 		if known {
-			lines = append(roofs(&dev, rows, place), lines...)
+			lines = append(roofs(data, s.Name, &dev, rows, place), lines...)
 		}
 		f.Panels = append(f.Panels, figure.Panel{Title: s.Name, Marks: append(lines, marks...)})
 	}
@@ -48,7 +49,7 @@ func (b *builder) roofline() []figureView {
 		return nil
 	}
 	f.Legend = append(suiteLegend(seen), figure.Key{Ink: figure.Text, Name: "datasheet roof"}, figure.Key{Ink: figure.Text, Name: "measured roof", Dashed: true})
-	return []figureView{view(f, nil)}
+	return []figureView{view(f, data)}
 }
 
 // devices is over how many devices a workload spreads: a CPU is one.
@@ -71,7 +72,7 @@ func usable(rows []*reports.Joined) []*reports.Joined {
 
 // roofs are a device's: memory's slope and the peak of each type that the rows
 // have, as published and as measured.
-func roofs(d *datasets.Device, rows []*reports.Joined, place func(*reports.Joined) (x, y float64, ok bool)) []figure.Mark {
+func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined, place func(*reports.Joined) (x, y float64, ok bool)) []figure.Mark {
 	low, high := math.Inf(1), 0.0
 	types := map[datasets.DType]bool{}
 	for _, j := range rows {
@@ -86,6 +87,7 @@ func roofs(d *datasets.Device, rows []*reports.Joined, place func(*reports.Joine
 		last := 0.0
 		for i, t := range order {
 			peak := peaks[t]
+			table.Rows = append(table.Rows, []cell{text(name), text("peak " + string(t)), number(reports.FLOPsPerSecond(peak), peak), text(how)})
 			if i > 0 && peak > 0.98*last {
 				continue // the same roof
 			}
@@ -95,17 +97,21 @@ func roofs(d *datasets.Device, rows []*reports.Joined, place func(*reports.Joine
 				ridge = peak / bandwidth
 			}
 			right := max(high, 4*ridge)
-			marks = append(marks, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: ridge, Y: peak}, {X: right, Y: peak}}},
-				figure.Label{X: right, Y: peak, Up: 3, Right: true, Ink: figure.Text, Text: fmt.Sprintf("%s %s %s", t, reports.FLOPsPerSecond(peak), how)})
+			marks = append(marks, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: ridge, Y: peak}, {X: right, Y: peak}}})
+			if dashed && d.PeakFLOPs[t].Value > 0 {
+				continue // beside the datasheet's, whose label is enough; the table has both
+			}
+			marks = append(marks, figure.Label{X: right, Y: peak, Up: 3, Right: true, Ink: figure.Text, Text: fmt.Sprintf("%s %s (%s)", t, reports.FLOPsPerSecond(peak), how)})
 		}
 		if bandwidth > 0 {
+			table.Rows = append(table.Rows, []cell{text(name), text("memory bandwidth"), number(reports.BytesPerSecond(bandwidth), bandwidth), text(how)})
 			top := high
 			if len(order) > 0 {
 				top = peaks[order[0]] / bandwidth
 			}
 			from := min(low, top/30)
 			marks = append(marks, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: from, Y: from * bandwidth}, {X: top, Y: top * bandwidth}}},
-				figure.Label{X: from, Y: from * bandwidth, Up: 14, Ink: figure.Text, Text: reports.BytesPerSecond(bandwidth) + " " + how})
+				figure.Label{X: from, Y: from * bandwidth, Up: 14, Ink: figure.Text, Text: reports.BytesPerSecond(bandwidth) + " (" + how + ")"})
 		}
 	}
 	published := map[datasets.DType]float64{}
@@ -119,7 +125,7 @@ func roofs(d *datasets.Device, rows []*reports.Joined, place func(*reports.Joine
 		sheet = d.MemoryBandwidth.Value
 	}
 	if sheet > 0 || len(published) > 0 {
-		add(sheet, published, false, "(datasheet)")
+		add(sheet, published, false, "datasheet")
 	}
 	measured := map[datasets.DType]float64{}
 	bandwidth := 0.0
@@ -136,7 +142,7 @@ func roofs(d *datasets.Device, rows []*reports.Joined, place func(*reports.Joine
 		}
 	}
 	if bandwidth > 0 || len(measured) > 0 {
-		add(bandwidth, measured, true, "(measured)")
+		add(bandwidth, measured, true, "measured")
 	}
 	return marks
 }
