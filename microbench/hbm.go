@@ -67,6 +67,9 @@ var hbmSuite = suite{
 				}
 			}
 		}
+		if a.dev.Kind == "gpu" {
+			out = append(out, a.gpuRowwise()...)
+		}
 		return out, nil
 	},
 }

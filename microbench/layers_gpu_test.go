@@ -98,3 +98,27 @@ func TestGPULayerOptions(t *testing.T) {
 		t.Errorf("%d layers", decode)
 	}
 }
+
+// The arrays of a row-wise operator together are its working set.
+func TestGPURowwiseOperators(t *testing.T) {
+	dev := datasets.Device{ID: "h100-sxm", Kind: "gpu", Units: 132, NodeSize: 1}
+	for _, profile := range Profiles {
+		p, err := NewPlan(dev, Options{Profile: profile, Suites: []datasets.Suite{datasets.SuiteHBM}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]int{}
+		for _, w := range p.Workloads {
+			if s := w.(datasets.Stream); s.Rows > 0 {
+				seen[s.Kernel]++
+				reads, writes := s.Arrays()
+				if s.SizeBytes != int64(reads+writes)*s.Rows*s.Cols*2 || s.Type != datasets.BF16 {
+					t.Error(s.Key())
+				}
+			}
+		}
+		if len(seen) != 8 || seen["rms_norm"] != len(rowShapes[profile]) {
+			t.Errorf("%s: %v", profile, seen)
+		}
+	}
+}
