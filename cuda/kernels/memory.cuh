@@ -7,6 +7,7 @@
 DEVICE uint4 ld_128(const void *p) { return *(const uint4 *)p; }
 DEVICE uint4 ld_nc_128(const void *p) { return *(const uint4 *)p; }
 DEVICE uint4 ld_cg_128(const void *p) { return *(const uint4 *)p; }
+DEVICE unsigned long long ld_cg_64(const void *p) { return *(const unsigned long long *)p; }
 DEVICE void st_128(void *p, uint4 v) { *(uint4 *)p = v; }
 DEVICE void st_cs_128(void *p, uint4 v) { *(uint4 *)p = v; }
 DEVICE unsigned ld_volatile(const volatile unsigned *p) { return *p; }
@@ -23,6 +24,12 @@ BENCH_LOAD(ld_128, "ld.global.v4.u32")
 BENCH_LOAD(ld_nc_128, "ld.global.nc.L1::no_allocate.v4.u32")
 BENCH_LOAD(ld_cg_128, "ld.global.cg.v4.u32")
 #undef BENCH_LOAD
+DEVICE unsigned long long ld_cg_64(const void *p)
+{
+	unsigned long long v;
+	asm volatile("ld.global.cg.u64 %0, [%1];" : "=l"(v) : "l"(p));
+	return v;
+}
 #define BENCH_STORE(name, op)                                                                                                 \
 	DEVICE void name(void *p, uint4 v)                                                                                          \
 	{                                                                                                                           \

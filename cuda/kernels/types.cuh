@@ -65,10 +65,16 @@ DEVICE float to_float(fp8 v)
 // Round to nearest, ties to even.
 DEVICE bf16 to_bf16(float v)
 {
+#if !defined(BENCH_HOST)
+	bf16 h;
+	asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h.bits) : "f"(v));
+	return h;
+#else
 	unsigned u = float_bits(v);
 	if ((u & 0x7fffffffu) > 0x7f800000u)
 		return bf16{0x7fff};
 	return bf16{(unsigned short)((u + 0x7fffu + (u >> 16 & 1)) >> 16)};
+#endif
 }
 
 // narrow rounds |v| to a format of fraction_bits and bias, to nearest, ties to

@@ -1,15 +1,14 @@
 package kernels
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // Value is element i of what bench_fill_* writes with a scale of 1: uniform in
 // [-1, 1), a multiple of 2^-23, by SplitMix64 at position i of the seed (hash.cuh).
 func Value(seed uint64, i int64) float64 {
-	z := seed + (uint64(i)+1)*0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	z ^= z >> 31
-	return float64(int64(z>>40)-1<<23) / (1 << 23)
+	return float64(int64(hash(seed, uint64(i))>>40)-1<<23) / (1 << 23)
 }
 
 // BF16 rounds to bfloat16, to nearest, ties to even.
@@ -114,4 +113,31 @@ func widen(b uint32, fractionBits, bias int, sign uint32) float32 {
 		v = math.Copysign(v, -1)
 	}
 	return float32(v)
+}
+
+// hash is hash64 of hash.cuh.
+func hash(seed, i uint64) uint64 {
+	z := seed + (i+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// ShuffledHalfBits is half the bits of the Feistel network that permutes n
+// numbers: bench_chain's argument.
+func ShuffledHalfBits(n int64) int { return max(1, (bits.Len64(uint64(max(n-1, 0)))+1)/2) }
+
+// Shuffled is the line that comes i-th in bench_chain's cycle of n (latency.cu).
+func Shuffled(i, n int64, seed uint64) int64 {
+	half := ShuffledHalfBits(n)
+	mask := uint64(1)<<half - 1
+	for v := uint64(i); ; {
+		left, right := v>>half, v&mask
+		for round := range uint64(4) {
+			left, right = right, left^hash(seed+round, right)&mask
+		}
+		if v = left<<half | right; v < uint64(n) {
+			return int64(v)
+		}
+	}
 }
