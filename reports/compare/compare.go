@@ -55,6 +55,10 @@ var Defaults = Options{Within: 0.02, FDR: 0.05}
 // Confidence is that of each ratio's interval, before any correction.
 const Confidence = 0.95
 
+// fullConfidence is what a median's interval must reach for a verdict; fewer
+// than six samples, or dependent ones, reach less than 95 %.
+const fullConfidence = 0.9499
+
 // sharedVarianceRows is how many rows of a suite it takes to know the variance
 // between two runs from the scatter of their ratios.
 const sharedVarianceRows = 8
@@ -67,6 +71,8 @@ type Row struct {
 	// BaseDevice and NewDevice differ where devices are compared.
 	BaseDevice string `json:"base_device"`
 	NewDevice  string `json:"new_device"`
+	// UUID is the very GPU where that is on both sides.
+	UUID string `json:"device_uuid,omitempty"`
 	// BaseN and NewN count the measurements of each side.
 	BaseN int `json:"base_measurements"`
 	NewN  int `json:"new_measurements"`
@@ -105,6 +111,7 @@ type Only struct {
 	Key    string `json:"key"`
 	Suite  string `json:"suite"`
 	Device string `json:"device"`
+	UUID   string `json:"device_uuid,omitempty"`
 }
 
 // Suite sums up a suite's rows of one pair of devices.
@@ -142,7 +149,8 @@ func Compare(base, new []*datasets.Run, o Options) *Result {
 	for _, run := range new {
 		r.New = append(r.New, run.Meta)
 	}
-	pairs, only := match(collect(base), collect(new))
+	byGPU := shareGPUs(base, new)
+	pairs, only := match(collect(base, byGPU), collect(new, byGPU))
 	r.Only = only
 	for _, p := range pairs {
 		r.Rows = append(r.Rows, measure(p, &o))
@@ -167,7 +175,7 @@ func suiteOrder(s string) int {
 // measure gives a pair its times, ratio and interval.
 func measure(p pair, o *Options) Row {
 	w := p.base[0].row.Workload
-	r := Row{Key: p.key, Label: reports.Label(w), Suite: string(w.Suite()), BaseDevice: p.baseDevice, NewDevice: p.newDevice,
+	r := Row{Key: p.key, Label: reports.Label(w), Suite: string(w.Suite()), BaseDevice: p.baseDevice, NewDevice: p.newDevice, UUID: p.uuid,
 		Simulated: simulatedCell(p.base[0]) || simulatedCell(p.new[0]), Verdict: NoVerdict}
 	baseUsable, newUsable := usable(p.base), usable(p.new)
 	r.BaseN, r.NewN = len(baseUsable), len(newUsable)
@@ -288,8 +296,8 @@ func (r *Row) conditions(base, new []cell, o *Options) {
 			w := Withheld(&c.row.Measurement)
 			held += min(1, len(w))
 			flags = append(flags, w...)
-			if len(side.cells) == 1 && len(w) == 0 && c.row.Measurement.Confidence < 0.9499 && len(c.row.Measurement.SamplesS) > 0 {
-				add(&r.Why, Condition{"few samples", side.name + " has too few samples for an interval at 95 %"})
+			if len(side.cells) == 1 && len(w) == 0 && c.row.Measurement.Confidence < fullConfidence && len(c.row.Measurement.SamplesS) > 0 {
+				add(&r.Why, Condition{"few samples", side.name + " has too few independent samples for an interval at 95 %"})
 			}
 		}
 		// Of several measurements, a few disturbed ones widen the scatter;
@@ -384,7 +392,8 @@ func judge(rows []Row, o *Options) {
 			continue
 		}
 		low, high := r.diff.Interval(Confidence)
-		r.Low, r.High = math.Exp(low), math.Exp(high)
+		// Of two measurements a side the interval can be beyond all numbers.
+		r.Low, r.High = math.Exp(max(low, -700)), math.Exp(min(high, 700))
 		p := r.diff.P()
 		r.P = &p
 		if len(r.Why) == 0 {

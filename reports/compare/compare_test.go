@@ -83,3 +83,32 @@ func TestScheduleCancelsALinearDrift(t *testing.T) {
 		t.Errorf("places of A sum to %d and of B to %d", sum[0], sum[1])
 	}
 }
+
+// Two GPUs on both sides stand each against itself; two nodes' GPUs are so many
+// measurements.
+func TestTheVeryGPUStandsAgainstItself(t *testing.T) {
+	node := func(scale float64, uuids ...string) []*datasets.Run {
+		run := &datasets.Run{}
+		for i, u := range uuids {
+			gpu := gemms("h100", 2, func(int) float64 { return scale * float64(i+1) })
+			for j := range gpu.Rows {
+				gpu.Rows[j].DeviceUUID = u
+			}
+			run.Rows = append(run.Rows, gpu.Rows...)
+		}
+		return []*datasets.Run{run}
+	}
+	r := Compare(node(1, "GPU-a", "GPU-b"), node(1.5, "GPU-a", "GPU-b"), Defaults)
+	if len(r.Rows) != 4 || r.Rows[0].UUID == "" {
+		t.Fatalf("%d rows, %+v", len(r.Rows), r.Rows[0])
+	}
+	for _, row := range r.Rows {
+		if row.Ratio < 1.499 || row.Ratio > 1.501 || row.BaseN != 1 {
+			t.Errorf("%+v", row)
+		}
+	}
+	r = Compare(node(1, "GPU-a", "GPU-b"), node(1, "GPU-c", "GPU-d"), Defaults)
+	if len(r.Rows) != 2 || r.Rows[0].BaseN != 2 || r.Rows[0].NewN != 2 {
+		t.Errorf("%d rows, %+v", len(r.Rows), r.Rows[0])
+	}
+}

@@ -14,22 +14,45 @@ type side struct {
 	devices []string
 }
 
-type id struct{ key, device string }
+type id struct{ key, device, uuid string }
 
 type pair struct {
-	key, baseDevice, newDevice string
-	base, new                  []cell
+	key, baseDevice, newDevice, uuid string
+	base, new                        []cell
+}
+
+// shareGPUs reports whether a very GPU, by its UUID, is on both sides: then each
+// stands against itself. Else a side's GPUs of one kind are its measurements of
+// that kind.
+func shareGPUs(base, new []*datasets.Run) bool {
+	seen := map[string]bool{}
+	for _, run := range base {
+		for i := range run.Rows {
+			seen[run.Rows[i].DeviceUUID] = true
+		}
+	}
+	for _, run := range new {
+		for i := range run.Rows {
+			if u := run.Rows[i].DeviceUUID; u != "" && seen[u] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // collect sorts a side's rows. Of one workload the measurements of one source
 // only are kept: a measured one says more than an imported one, and neither is
 // ever joined with a simulated one.
-func collect(runs []*datasets.Run) *side {
+func collect(runs []*datasets.Run, byGPU bool) *side {
 	s := &side{cells: map[id][]cell{}}
 	for _, run := range runs {
 		for i := range run.Rows {
 			row := &run.Rows[i]
-			k := id{row.Workload.Key(), row.DeviceID}
+			k := id{key: row.Workload.Key(), device: row.DeviceID}
+			if byGPU {
+				k.uuid = row.DeviceUUID
+			}
 			if _, ok := s.cells[k]; !ok {
 				s.order = append(s.order, k)
 			}
@@ -82,9 +105,9 @@ func match(base, new *side) (pairs []pair, only []Only) {
 	for _, b := range base.order {
 		found := false
 		for _, d := range against[b.device] {
-			n := id{b.key, d}
+			n := id{b.key, d, b.uuid}
 			if cells, ok := new.cells[n]; ok {
-				pairs = append(pairs, pair{key: b.key, baseDevice: b.device, newDevice: d, base: base.cells[b], new: cells})
+				pairs = append(pairs, pair{key: b.key, baseDevice: b.device, newDevice: d, uuid: b.uuid, base: base.cells[b], new: cells})
 				found, matched[n] = true, true
 			}
 		}
@@ -101,5 +124,5 @@ func match(base, new *side) (pairs []pair, only []Only) {
 }
 
 func onlyOn(name string, k id, s *side) Only {
-	return Only{Side: name, Key: k.key, Suite: string(s.cells[k][0].row.Workload.Suite()), Device: k.device}
+	return Only{Side: name, Key: k.key, Suite: string(s.cells[k][0].row.Workload.Suite()), Device: k.device, UUID: k.uuid}
 }

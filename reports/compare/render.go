@@ -165,7 +165,11 @@ func rowLine(r *Row) []string {
 		}
 		return reports.Seconds(s)
 	}
-	line := []string{r.Label, seconds(r.BaseS), seconds(r.NewS), "-", "-", "-", r.Verdict}
+	label := r.Label
+	if r.UUID != "" {
+		label += " " + r.UUID[:min(len(r.UUID), len("GPU-01234567"))]
+	}
+	line := []string{label, seconds(r.BaseS), seconds(r.NewS), "-", "-", "-", r.Verdict}
 	if r.Ratio > 0 {
 		line[3] = fmt.Sprintf("%.3f", r.Ratio)
 	}

@@ -54,13 +54,29 @@ func newHistory(night, runs []*datasets.Run, r *Result) *history {
 	for _, run := range h.runs {
 		for i := range run.Rows {
 			row := &run.Rows[i]
-			if m := &row.Measurement; m.Usable() && len(compare.Withheld(m)) == 0 {
+			if telling(row) {
 				k := seriesOf(row, row.Workload.Key())
 				h.of[k] = append(h.of[k], measured{run, row})
 			}
 		}
 	}
 	return h
+}
+
+// telling reports whether a row was measured and not disturbed.
+func telling(row *datasets.Row) bool {
+	return row.Measurement.Usable() && len(compare.Withheld(&row.Measurement)) == 0
+}
+
+// earlier is what was measured of a workload before the last of rows.
+func earlier(night []*datasets.Run, rows []*reports.Joined) []measured {
+	var out []measured
+	for _, j := range rows[:len(rows)-1] {
+		if telling(j.Row) {
+			out = append(out, measured{night[j.Run], j.Row})
+		}
+	}
+	return out
 }
 
 // sameMachine reports whether two runs were made on one machine: host and CPU
@@ -86,9 +102,8 @@ func nightOf(m *datasets.Measurement) Night {
 // againstHistory looks in every workload's nights for a change of level.
 func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h *history) {
 	o := &r.Options
-	first := len(r.Findings)
-	// A run that measured a workload twice, or two runs of one night, are one
-	// night: the measurements follow each other.
+	// Of several measurements of a workload the last is judged, and those
+	// before it follow the history.
 	tonight := map[series][]*reports.Joined{}
 	var order []series
 	for i := range rows {
@@ -103,9 +118,11 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 	for _, k := range order {
 		last := tonight[k][len(tonight[k])-1]
 		f := finding(last, night, AgainstHistory)
-		f.past = slices.DeleteFunc(slices.Clone(h.of[k]), func(m measured) bool {
-			return m.row.Measurement.Source != last.Row.Measurement.Source
-		})
+		for _, m := range append(slices.Clone(h.of[k]), earlier(night, tonight[k])...) {
+			if m.row.Measurement.Source == last.Row.Measurement.Source {
+				f.past = append(f.past, m)
+			}
+		}
 		if f.Why == "" {
 			var nights []Night
 			for _, m := range f.past {
@@ -128,7 +145,7 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 	for i, at := range tested {
 		r.Findings[at].judgeChange(adjusted[i], o)
 	}
-	if n := len(r.Findings) - first; n > 0 && r.History < LeastNights {
+	if r.History < LeastNights {
 		r.Notes = append(r.Notes, fmt.Sprintf("The history holds %d nights: %d are needed, and some 20 to see small changes.", r.History, LeastNights))
 	}
 }
