@@ -65,7 +65,7 @@ the last day on which it counts, a pattern on the workload's key, the reason.`,
 	fl.BoolVar(&f.simulated, "allow-simulated", false, "judge simulated rows, to try a gate out")
 	fl.Float64Var(&o.Alpha, "alpha", o.Alpha, "probability that a sound night fails against its history, over all workloads")
 	fl.Float64Var(&o.Within, "within", o.Within, "relative change of no interest")
-	fl.Float64Var(&o.See, "see", o.See, "slowdown that a workload's nights must be able to show for its pass to count")
+	fl.Float64Var(&o.See, "see", o.See, "slowdown, lasting three nights, that a workload's nights must be able to show for its pass to count")
 	return c
 }
 

@@ -51,8 +51,8 @@ type Options struct {
 	Alpha float64
 	// Within is the relative change of no interest.
 	Within float64
-	// See is the slowdown that a workload's history must be able to show in one
-	// night for its pass to say anything.
+	// See is the slowdown, lasting three nights, that a workload's history must be
+	// able to show for its pass to say anything.
 	See float64
 	// Waivers are used up in place.
 	Waivers []Waiver

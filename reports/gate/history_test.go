@@ -23,15 +23,16 @@ func TestDetectByHand(t *testing.T) {
 	if math.Abs(c.se-0.023664) > 1e-6 || c.df != 5 || math.Abs(c.P-0.00415) > 2e-5 || !c.Slower {
 		t.Errorf("se %g, df %g, p %g, slower %v", c.se, c.df, c.P, c.Slower)
 	}
-	got, ok := Detect(nights(0.02, -0.02, 0.02, -0.02, 0.02, -0.02, 0.1), 0.01)
+	got, ok := Detect(nights(0.02, -0.02, 0.02, -0.02, 0.02, -0.02, 0.1), 0.01, NoGuard)
 	if !ok || got.Nights != 1 || got.Before != 6 || math.Abs(got.P-2*c.P) > 1e-12 || math.Abs(got.Shift-0.1) > 1e-12 {
 		t.Errorf("%+v", got)
 	}
-	// t of 0.005 (two tests) with 5 degrees of freedom is 4.0321.
-	if want := 4.032143 * 0.023664; math.Abs(got.Detectable-want) > 1e-5 {
+	// t of 0.005 (two tests) with 5 degrees of freedom is 4.0321; the scatter of
+	// .021909 over three nights' median is √(π/6 + 1/7) of itself.
+	if want := 4.032143 * 0.021909 * math.Sqrt(math.Pi/6+1.0/7); math.Abs(got.Detectable-want) > 1e-5 {
 		t.Errorf("detectable %g, want %g", got.Detectable, want)
 	}
-	if _, ok := Detect(nights(1, 2, 3, 4, 5), 0.01); ok {
+	if _, ok := Detect(nights(1, 2, 3, 4, 5), 0.01, NoGuard); ok {
 		t.Error("four nights before show no scatter")
 	}
 }
@@ -39,9 +40,9 @@ func TestDetectByHand(t *testing.T) {
 // A night whose own samples scatter counts for less.
 func TestDetectWeighsADoubtfulNight(t *testing.T) {
 	n := nights(0.02, -0.02, 0.02, -0.02, 0.02, -0.02, 0.1)
-	sure, _ := Detect(n, 0.01)
+	sure, _ := Detect(n, 0.01, NoGuard)
 	n[6].SE = 0.05
-	doubtful, _ := Detect(n, 0.01)
+	doubtful, _ := Detect(n, 0.01, NoGuard)
 	if doubtful.P <= sure.P || doubtful.Detectable <= sure.Detectable {
 		t.Errorf("p %g and %g", sure.P, doubtful.P)
 	}
@@ -61,20 +62,20 @@ func TestDetectFindsTheNight(t *testing.T) {
 	for i := 24; i < 30; i++ {
 		n[i].Log += 0.05
 	}
-	c, _ := Detect(n, 0.01)
+	c, _ := Detect(n, 0.01, NoGuard)
 	if c.Nights != 6 || !c.Slower || c.P > 1e-4 || math.Abs(c.Shift-0.05) > 0.01 {
 		t.Errorf("%+v", c)
 	}
 	// It went away again: the last night does not show it.
 	n[28].Log -= 0.05
 	n[29].Log -= 0.05
-	if c, _ := Detect(n, 0.01); c.P < 0.01 && c.Slower {
+	if c, _ := Detect(n, 0.01, NoGuard); c.P < 0.01 && c.Slower {
 		t.Errorf("a loss that has passed: %+v", c)
 	}
 	// An improvement is one.
 	n = series20(random, 20, 0.005)
 	n[19].Log -= 0.1
-	if c, _ := Detect(n, 0.01); c.Slower || c.P > 1e-4 {
+	if c, _ := Detect(n, 0.01, NoGuard); c.Slower || c.P > 1e-4 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -88,7 +89,7 @@ func TestAnOldImprovementHidesNoLoss(t *testing.T) {
 		n[i].Log += 0.2
 	}
 	n[40].Log += 0.05
-	c, _ := Detect(n, 0.01)
+	c, _ := Detect(n, 0.01, NoGuard)
 	if c.Before != 20 || c.Nights != 1 || !c.Slower || c.P > 1e-4 {
 		t.Errorf("%+v", c)
 	}
@@ -100,7 +101,7 @@ func TestDetectKeepsItsLevel(t *testing.T) {
 	const trials, alpha = 4000, 0.05
 	wrong := 0
 	for range trials {
-		if c, _ := Detect(series20(random, 25, 0.01), alpha); c.P <= alpha {
+		if c, _ := Detect(series20(random, 25, 0.01), alpha, NoGuard); c.P <= alpha {
 			wrong++
 		}
 	}
@@ -110,5 +111,81 @@ func TestDetectKeepsItsLevel(t *testing.T) {
 	t.Logf("called changed: %.3f", share)
 	if share > 2*alpha || share < alpha/4 {
 		t.Errorf("%.3f of unchanged series are called changed, want up to %.3f", share, 2*alpha)
+	}
+}
+
+// guardOf is the guard of one workload's past.
+func guardOf(past []Night) Guard {
+	var least [len(splits)][]float64
+	for s, k := range splits {
+		least[s] = pastPs(past, k)
+	}
+	return NewGuard(least, 0.01)
+}
+
+// One spoilt night among quiet ones is no change of level: not on the night
+// itself where the past has seen its like, and not on the next.
+func TestASpoiltNightIsNoChange(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	past := series20(random, 25, 0.005)
+	past[7].Log += 0.3 // in this workload or another, long ago
+	guard := guardOf(past)
+	quiet := series20(random, 26, 0.005)
+	quiet[25].Log += 0.1
+	if c, _ := Detect(quiet, 0.01, guard); c.P <= 0.01 {
+		t.Errorf("a lone night no worse than one of the past is called: %+v", c)
+	}
+	if c, _ := Detect(quiet, 0.01, NoGuard); c.P > 1e-4 {
+		t.Errorf("the same where the past was quiet: %+v", c)
+	}
+	// The night after it, as slow: now it is called, since two nights.
+	again := append(quiet[:26:26], Night{Log: 0.1})
+	if c, _ := Detect(again, 0.01, guard); c.P > 1e-4 || c.Nights != 2 {
+		t.Errorf("two nights: %+v", c)
+	}
+	// The night after it is well again.
+	well := append(quiet[:26:26], Night{})
+	if c, _ := Detect(well, 0.01, guard); c.P <= 0.01 && c.Slower {
+		t.Errorf("it was one night: %+v", c)
+	}
+	// Three spoilt nights in a row, and the past has seen that too.
+	past = series20(random, 25, 0.005)
+	for i := 12; i < 15; i++ {
+		past[i].Log += 0.3
+	}
+	worse := append(again[:27:27], Night{Log: 0.1})
+	if c, _ := Detect(worse, 0.01, guardOf(past)); c.P <= 0.01 {
+		t.Errorf("three nights no worse than three of the past: %+v", c)
+	}
+}
+
+// A change that is still there is no past that hides the next.
+func TestALastingChangeDoesNotGuardItself(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	past := series20(random, 25, 0.005)
+	quiet := guardOf(past[:20])
+	for i := 20; i < 25; i++ {
+		past[i].Log += 0.1
+	}
+	if g := guardOf(past); g[0] < quiet[0]/10 || g[threeNights] < quiet[threeNights]/10 {
+		t.Errorf("guard %v, and %v before the change", g, quiet)
+	}
+}
+
+// By hand: of 20 nights the least p of all; of 199 the second least, since
+// 0.01 × 200 = 2 nights may fall below.
+func TestGuardByHand(t *testing.T) {
+	var least [len(splits)][]float64
+	for i := range 20 {
+		least[0] = append(least[0], float64(20-i)/100)
+	}
+	if got := NewGuard(least, 0.01); got[0] != 0.01 || got[1] != 1 {
+		t.Errorf("%v", got)
+	}
+	for len(least[0]) < 199 {
+		least[0] = append(least[0], 0.5)
+	}
+	if got := NewGuard(least, 0.01); got[0] != 0.02 {
+		t.Errorf("%v", got)
 	}
 }

@@ -63,6 +63,35 @@ func newHistory(night, runs []*datasets.Run, r *Result) *history {
 	return h
 }
 
+// guard is NewGuard of the history.
+func (h *history) guard(alpha float64) Guard {
+	worst := map[*datasets.Run]*Guard{}
+	for _, past := range h.of {
+		nights := make([]Night, len(past))
+		for i, m := range past {
+			nights[i] = nightOf(&m.row.Measurement)
+		}
+		for s, k := range splits {
+			for i, p := range pastPs(nights, k) {
+				g := worst[past[i].run]
+				if g == nil {
+					g = &Guard{}
+					*g = NoGuard
+					worst[past[i].run] = g
+				}
+				g[s] = min(g[s], p)
+			}
+		}
+	}
+	var least [len(splits)][]float64
+	for _, g := range worst {
+		for s, p := range g {
+			least[s] = append(least[s], p)
+		}
+	}
+	return NewGuard(least, alpha)
+}
+
 // telling reports whether a row was measured and not disturbed.
 func telling(row *datasets.Row) bool {
 	return row.Measurement.Usable() && len(compare.Withheld(&row.Measurement)) == 0
@@ -113,6 +142,7 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 		}
 		tonight[k] = append(tonight[k], &rows[i])
 	}
+	guard := h.guard(o.Alpha)
 	var ps []float64
 	var tested []int
 	for _, k := range order {
@@ -131,7 +161,7 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 			nights = append(nights, nightOf(&last.Row.Measurement))
 			// The correction comes after all have been tested; until then
 			// Detectable takes the least that Holm's may ask.
-			c, ok := Detect(nights, o.Alpha/float64(len(order)))
+			c, ok := Detect(nights, o.Alpha/float64(len(order)), guard)
 			f.change, f.Before = c, c.Before
 			if !ok {
 				f.Why = fmt.Sprintf("%d undisturbed nights before this one: %d are needed", len(nights)-1, LeastNights)
@@ -164,7 +194,7 @@ func (f *Finding) judgeChange(p float64, o *Options) {
 	case significant:
 		f.Outcome = Improved
 	case f.Limit > 1+o.See:
-		f.Why = fmt.Sprintf("the nights scatter by %s: a night would be seen to be slower only from %.3g × their time", reports.Percent(c.Scale), f.Limit)
+		f.Why = fmt.Sprintf("the nights scatter by %s: three nights would be seen to be slower only from %.3g × their time", reports.Percent(c.Scale), f.Limit)
 	default:
 		f.Outcome = Pass
 	}

@@ -24,6 +24,7 @@ type recording struct {
 	of [][]*datasets.Measurement
 	// withheld is the share of cases whose verdict is withheld.
 	withheld float64
+	gates    map[int]*night
 }
 
 // readRecording reads the folder's nights in order of their start.
@@ -33,7 +34,7 @@ func readRecording(tb testing.TB, dir string, flags bool) recording {
 		tb.Fatal(err)
 	}
 	slices.SortFunc(runs, func(a, b *datasets.Run) int { return int(a.Meta.StartUnixS - b.Meta.StartUnixS) })
-	var r recording
+	r := recording{gates: map[int]*night{}}
 	at := map[string]int{}
 	cases, withheld := 0, 0
 	for n, run := range runs {
@@ -65,7 +66,7 @@ func readRecording(tb testing.TB, dir string, flags bool) recording {
 // histories. What follows from one night to the next is lost.
 func (r *recording) shuffled(random *rand.Rand) recording {
 	order := random.Perm(len(r.of[0]))
-	out := recording{keys: r.keys, withheld: r.withheld}
+	out := recording{keys: r.keys, withheld: r.withheld, gates: map[int]*night{}}
 	for _, nights := range r.of {
 		s := make([]*datasets.Measurement, len(nights))
 		for i, j := range order {
@@ -106,37 +107,101 @@ func (r *recording) at(w, night, upTo, of, since int, slow float64) *datasets.Me
 	return r.of[w][night]
 }
 
+// night is what the gate knows before it looks at a workload that is slowed
+// down: every workload's change as recorded.
+type night struct {
+	guard   Guard
+	changes []Change
+	ok      []bool
+}
+
+// gateAt prepares the gate for a night.
+func gateAt(r *recording, upTo int) *night {
+	o := Defaults
+	g := &night{changes: make([]Change, len(r.keys)), ok: make([]bool, len(r.keys))}
+	worst := make([]Guard, upTo)
+	for n := range worst {
+		worst[n] = NoGuard
+	}
+	for w := range r.keys {
+		var past []Night
+		var of []int
+		for n := range upTo {
+			if m := r.of[w][n]; m != nil {
+				past, of = append(past, nightOf(m)), append(of, n)
+			}
+		}
+		for s, k := range splits {
+			for i, p := range pastPs(past, k) {
+				worst[of[i]][s] = min(worst[of[i]][s], p)
+			}
+		}
+	}
+	var least [len(splits)][]float64
+	for _, g := range worst {
+		for s, p := range g {
+			least[s] = append(least[s], p)
+		}
+	}
+	g.guard = NewGuard(least, o.Alpha)
+	for w := range r.keys {
+		g.changes[w], g.ok[w] = r.change(w, upTo, -1, 0, 1, g.guard)
+	}
+	return g
+}
+
+// change is what Detect says of one workload.
+func (r *recording) change(w, upTo, of, since int, slow float64, guard Guard) (Change, bool) {
+	if r.of[w][upTo] == nil {
+		return Change{}, false
+	}
+	var series []Night
+	for n := 0; n <= upTo; n++ {
+		if m := r.at(w, n, upTo, of, since, slow); m != nil {
+			series = append(series, nightOf(m))
+		}
+	}
+	return Detect(series, Defaults.Alpha/float64(len(r.keys)), guard)
+}
+
+// failures is which workloads fail.
+func (g *night) failures(changes []Change) []bool {
+	o := Defaults
+	found := make([]bool, len(changes))
+	var ps []float64
+	var which []int
+	for w := range changes {
+		if g.ok[w] {
+			ps, which = append(ps, changes[w].P), append(which, w)
+		}
+	}
+	for i, p := range compare.Holm(ps) {
+		f := Finding{change: changes[which[i]], MeasuredS: 1}
+		f.judgeChange(p, &o)
+		found[which[i]] = f.Outcome == Fail
+	}
+	return found
+}
+
 var detectors = []detector{
 	{"bench gate", func(r *recording, upTo, of, since int, slow float64) []bool {
-		o := Defaults
-		found := make([]bool, len(r.keys))
-		var ps []float64
-		var changes []Change
-		var which []int
-		for w := range r.keys {
-			var series []Night
-			for n := 0; n <= upTo; n++ {
-				if m := r.at(w, n, upTo, of, since, slow); m != nil {
-					series = append(series, nightOf(m))
-				}
-			}
-			if r.of[w][upTo] == nil {
-				continue
-			}
-			if c, ok := Detect(series, o.Alpha/float64(len(r.keys))); ok {
-				ps, changes, which = append(ps, c.P), append(changes, c), append(which, w)
-			}
+		g := r.gates[upTo]
+		if g == nil {
+			g = gateAt(r, upTo)
+			r.gates[upTo] = g
 		}
-		for i, p := range compare.Holm(ps) {
-			f := Finding{change: changes[i], MeasuredS: 1}
-			f.judgeChange(p, &o)
-			found[which[i]] = f.Outcome == Fail
+		changes := slices.Clone(g.changes)
+		if of >= 0 {
+			changes[of], _ = r.change(of, upTo, of, since, slow, g.guard)
 		}
-		return found
+		return g.failures(changes)
 	}},
 	{"5 % over the median of the nights", func(r *recording, upTo, of, since int, slow float64) []bool {
 		found := make([]bool, len(r.keys))
 		for w := range r.keys {
+			if of >= 0 && w != of {
+				continue
+			}
 			var past []float64
 			for n := 0; n < upTo; n++ {
 				if m := r.at(w, n, upTo, of, since, slow); m != nil {
@@ -154,6 +219,9 @@ var detectors = []detector{
 	{"benchstat, night against night", func(r *recording, upTo, of, since int, slow float64) []bool {
 		found := make([]bool, len(r.keys))
 		for w := range r.keys {
+			if of >= 0 && w != of {
+				continue
+			}
 			old := r.at(w, upTo-1, upTo, of, since, slow)
 			now := r.at(w, upTo, upTo, of, since, slow)
 			if old == nil || now == nil {
@@ -170,10 +238,10 @@ var detectors = []detector{
 
 // figures of a detector on a recording.
 type figures struct {
-	nights, falseNights    int
-	trials, three, at10    int
-	quietTrials, quiet     int
-	quietTen, quietTenHits int
+	nights, falseNights int
+	trials, three, at10 int
+	quietTrials, quiet  int
+	quietTenHits        int
 }
 
 // quietScale is the scatter between nights up to which a workload counts as
@@ -295,7 +363,7 @@ func BenchmarkGateOnSimulatedNoise(b *testing.B) {
 				random := rand.New(rand.NewPCG(2, 2))
 				f := make([]figures, len(detectors))
 				for range worlds {
-					r := recording{}
+					r := recording{gates: map[int]*night{}}
 					for w := range workloads {
 						r.keys = append(r.keys, fmt.Sprint(w))
 						nights := make([]*datasets.Measurement, history+3)
