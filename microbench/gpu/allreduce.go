@@ -130,6 +130,9 @@ type collectiveCase struct {
 	ranks []*rank
 	// calls are one iteration, as one group.
 	calls []nccl.Call
+	// one enqueues iteration i instead, where the calls are only a part of it.
+	one  func(i int64) error
+	next int64
 	// chunk is the elements that one rank contributes to, or gets of, a whole.
 	chunk int64
 	held  int64

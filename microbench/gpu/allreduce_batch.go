@@ -24,7 +24,9 @@ func (c *collectiveCase) Batch(n int64) (microbench.Timing, error) {
 		if c.w.Launch == "eager" {
 			held = 0
 		}
-		return c.run(n, held, func(int64) error { return c.lib.Enqueue(c.calls...) })
+		from := c.next
+		c.next += n
+		return c.run(n, held, func(i int64) error { return c.iteration(from + i) })
 	}
 	if c.ranks[0].graph == nil {
 		if err := c.capture(c.ranks); err != nil {
@@ -44,12 +46,20 @@ func (c *collectiveCase) Batch(n int64) (microbench.Timing, error) {
 	return microbench.Timing{Seconds: t.Seconds * scale, WallSeconds: t.WallSeconds * scale}, err
 }
 
+// iteration enqueues iteration i on every GPU.
+func (c *collectiveCase) iteration(i int64) error {
+	if c.one != nil {
+		return c.one(i)
+	}
+	return c.lib.Enqueue(c.calls...)
+}
+
 // capture makes a graph a GPU. The streams of all of them capture at once, each
 // within the one before, since a group puts work on all.
 func (c *collectiveCase) capture(rest []*rank) error {
 	if len(rest) == 0 {
-		for range graphGroups {
-			if err := c.lib.Enqueue(c.calls...); err != nil {
+		for i := range int64(graphGroups) {
+			if err := c.iteration(i); err != nil {
 				return err
 			}
 		}

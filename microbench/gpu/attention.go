@@ -76,7 +76,7 @@ func refuseAttention(w datasets.Attention) error {
 // cache places keys and values, [batch · kv_heads][context][head_dim] each.
 func (l *layer) cache(w datasets.Attention) (keys, values tensor) {
 	rows := w.Batch * w.KVHeads * w.ContextTokens
-	return l.weight(rows, w.HeadDim, 1), l.weight(rows, w.HeadDim, 1)
+	return l.part(rows, w.HeadDim, 1), l.part(rows, w.HeadDim, 1)
 }
 
 // attention adds softmax(q·Kᵀ/√d)·V of a row of queries for each sequence.
@@ -86,10 +86,10 @@ func (l *layer) attention(w datasets.Attention, q, keys, values tensor) (out ten
 	if l.err != nil {
 		return out
 	}
-	g := l.b.gpus[0]
+	g := l.g
 	p := planAttention(w, g.device.SharedPerBlockOptin)
 	name := l.name("bench_attention") + fmt.Sprintf("_d%d", p.dim)
-	f, err := l.b.function("attention", name)
+	f, err := g.function("attention", name)
 	if err == nil {
 		err = f.SetSharedBytes(p.shared)
 	}
@@ -167,7 +167,7 @@ func (b *Backend) prepareAttention(w datasets.Attention) (microbench.Case, error
 	if err := refuseAttention(w); err != nil {
 		return nil, err
 	}
-	l, err := b.newLayer(datasets.SuiteDecode, w.Type)
+	l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, w.Type)
 	if err != nil {
 		return nil, err
 	}

@@ -13,27 +13,30 @@ import (
 // normEpsilon is what RMS norm adds to the mean square, Llama's.
 const normEpsilon = 1e-5
 
-// prepareDecode prepares a decode step of a layer, on one GPU. As on the host,
-// every sequence's new token is the last of its context: each step writes its
-// key and value to the cache again, and reads the whole cache.
+// prepareDecode prepares a decode step of a layer, on one GPU or on TP of them.
+// As on the host, every sequence's new token is the last of its context: each
+// step writes its key and value to the cache again, and reads the whole cache.
 func (b *Backend) prepareDecode(w datasets.DecodeLayer) (microbench.Case, error) {
-	if w.TP > 1 || w.Ranks > 1 {
-		return nil, skip("decode: layers over several GPUs are not measured yet, and %d-way tensor parallelism on one would leave its all-reduces out; "+
-			"one rank's share of a layer is a workload of its own, with its heads and feed-forward divided", max(w.TP, w.Ranks))
-	}
-	if w.Launch != "" && w.Launch != "eager" && w.Launch != "graph" {
+	switch {
+	case w.Launch != "" && w.Launch != "eager" && w.Launch != "graph":
 		return nil, skip("decode: a GPU has no launch mode %q, only eager and graph", w.Launch)
+	case w.Ranks != w.TP:
+		return nil, skip("decode: %d GPUs and %d-way tensor parallelism: a layer's GPUs all share its matrices; "+
+			"one rank's share on one GPU is a workload of its own, with heads and feed-forward divided", w.Ranks, w.TP)
+	case w.Hidden > maxRow(w.Type):
+		return nil, skip("decode: the norm's kernel holds rows of up to %d elements, and the model's width is %d", maxRow(w.Type), w.Hidden)
 	}
-	if err := widths(datasets.SuiteDecode, "the model's width", w.Hidden, "the feed-forward", w.FFWidth); err != nil {
+	share := w.FFWidth / int64(w.TP)
+	if err := widths(datasets.SuiteDecode, "the model's width", w.Hidden, "a rank's feed-forward", share); err != nil {
 		return nil, err
 	}
 	if err := refuseAttention(w.Attention()); err != nil {
 		return nil, err
 	}
-	if w.Hidden > maxRow(w.Type) {
-		return nil, skip("decode: the norm's kernel holds rows of up to %d elements, and the model's width is %d", maxRow(w.Type), w.Hidden)
+	if w.TP > 1 {
+		return b.prepareTeam(w)
 	}
-	l, err := b.newLayer(datasets.SuiteDecode, w.Type)
+	l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, w.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +44,7 @@ func (b *Backend) prepareDecode(w datasets.DecodeLayer) (microbench.Case, error)
 	return l.newCase(w.Launch)
 }
 
-// decode adds a layer's steps.
+// decode adds the steps of a layer of which l's rank has w.
 func (l *layer) decode(w datasets.DecodeLayer) {
 	a := w.Attention()
 	size, kv := w.Type.Size(), a.KVBytes()
@@ -52,16 +55,17 @@ func (l *layer) decode(w datasets.DecodeLayer) {
 	queries := w.Heads * w.HeadDim
 	x := l.input(w.Batch, w.Hidden)
 	gains := [2]tensor{l.weight(1, w.Hidden, 1), l.weight(1, w.Hidden, 1)}
-	qkv := l.weight(queries+2*w.KVHeads*w.HeadDim, w.Hidden, 1/math.Sqrt(float64(w.Hidden)))
+	qkv := l.part(queries+2*w.KVHeads*w.HeadDim, w.Hidden, 1/math.Sqrt(float64(w.Hidden)))
 	keys, values := l.cache(a)
-	output := l.weight(w.Hidden, queries, 1/math.Sqrt(float64(queries)))
+	output := l.part(w.Hidden, queries, 1/math.Sqrt(float64(queries)))
 
 	norm := l.rmsNorm(x, gains[0])
 	projected := l.product(norm, qkv)
 	q := l.appendToCache(a, projected, keys, values)
 	attended := l.attention(a, q, keys, values)
-	middle, norm := l.addNorm(l.product(attended, output), x, gains[1])
+	middle, norm := l.addNorm(l.allReduce(l.product(attended, output)), x, gains[1])
 	if w.Experts > 1 {
+		l.uses("built-in grouped mma.sync products")
 		l.experts(expertShape{tokens: w.Batch, hidden: w.Hidden, inter: w.FFWidth, experts: w.Experts, placed: w.Experts,
 			topK: w.TopK, gated: w.Gated}, norm, middle)
 		return
@@ -76,10 +80,10 @@ func (l *layer) feedForward(w datasets.DecodeLayer, x, residual tensor) tensor {
 	if w.Gated {
 		gates = 2
 	}
-	up := l.weight(gates*w.FFWidth, w.Hidden, 1/math.Sqrt(float64(w.Hidden)))
-	down := l.weight(w.Hidden, w.FFWidth, 1/math.Sqrt(float64(w.FFWidth)))
+	up := l.part(gates*w.FFWidth, w.Hidden, 1/math.Sqrt(float64(w.Hidden)))
+	down := l.part(w.Hidden, w.FFWidth, 1/math.Sqrt(float64(w.FFWidth)))
 	wide := l.product(x, up)
-	return l.add(l.product(l.activate(wide, w.FFWidth, w.Gated), down), residual)
+	return l.add(l.allReduce(l.product(l.activate(wide, w.FFWidth, w.Gated), down)), residual)
 }
 
 // appendToCache turns the queries and the new keys by the last position's

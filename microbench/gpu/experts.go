@@ -41,15 +41,19 @@ func (l *layer) experts(s expertShape, x, residual tensor) tensor {
 	if s.gated {
 		matrices, activation = 2, groupedSiLUMul
 	}
-	up := l.weight(s.placed*matrices*s.inter, s.hidden, 1/math.Sqrt(float64(s.hidden)))
-	down := l.weight(s.placed*s.hidden, s.inter, 1/math.Sqrt(float64(s.inter)))
+	up := l.part(s.placed*matrices*s.inter, s.hidden, 1/math.Sqrt(float64(s.hidden)))
+	down := l.part(s.placed*s.hidden, s.inter, 1/math.Sqrt(float64(s.inter)))
 	tile := tileFor(ceilDiv(pairs, min(s.experts, pairs)))
 	rows := l.route(m, x, tile)
 	inner := l.grouped(tile, rows, x, up, matrices*s.inter, pairs, activation)
 	rows.order = 0 // they lie in the order of experts already
 	rows.check = m.rowsToCheck(func(_ int32, slot int64) int64 { return slot })
 	results := l.grouped(tile, rows, inner, down, s.hidden, pairs, groupedPlain)
-	return l.combine(m, results, residual)
+	if l.ranks == 1 {
+		return l.combine(m, results, residual)
+	}
+	// The residual counts once, after the sum over ranks.
+	return l.add(l.allReduce(l.combine(m, results, tensor{})), residual)
 }
 
 // route adds the router's product, its choice, and the permutation of the pairs

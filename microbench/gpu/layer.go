@@ -15,7 +15,15 @@ import (
 // added, and err says why.
 type layer struct {
 	b *Backend
+	// g is the GPU, and m its memory.
+	g *gpu
 	m *memory
+	// rank of ranks that split the matrices; reduced are the all-reduces between
+	// them, by the number of their step.
+	rank, ranks int64
+	reduced     map[int]reduction
+	// like is the rank whose number of copies is this one's too.
+	like *layer
 	// t is the type of weights, activations and cache, kernelType its name in
 	// the kernels' names.
 	t          datasets.DType
@@ -46,12 +54,13 @@ type stage func(v *verification, c int64) error
 // layerTypes are the types that the tensor-core kernels take.
 var layerTypes = map[datasets.DType]string{datasets.BF16: "bf16", datasets.FP16: "fp16"}
 
-func (b *Backend) newLayer(suite datasets.Suite, t datasets.DType) (*layer, error) {
+// newLayer is a layer's part on one GPU.
+func (b *Backend) newLayer(g *gpu, suite datasets.Suite, t datasets.DType) (*layer, error) {
 	name, ok := layerTypes[t]
 	if !ok {
 		return nil, skip("%s: the GPU's layer kernels are for bf16 and fp16 on tensor cores, not %s", suite, t)
 	}
-	return &layer{b: b, m: b.memory(), t: t, kernelType: name, copies: 1}, nil
+	return &layer{b: b, g: g, m: g.memory(), t: t, kernelType: name, copies: 1, ranks: 1, reduced: map[int]reduction{}}, nil
 }
 
 // rotate sets how many copies of the weights there are: each iteration touches
@@ -61,8 +70,12 @@ func (l *layer) rotate(cache datasets.Cache, touched, perCopy int64) {
 	if cache != datasets.Cold {
 		return
 	}
+	if l.like != nil {
+		l.copies = l.like.copies
+		return
+	}
 	l.copies = max(1, min(l.b.blocks(cache, touched), l.b.available()/2/max(perCopy, 1)))
-	l.flush = l.copies*touched < 3*l.b.gpus[0].device.L2Bytes
+	l.flush = l.copies*touched < 3*l.g.device.L2Bytes
 }
 
 // tensor is rows × cols of a type in device memory. Copies of it lie stride
@@ -81,24 +94,33 @@ func (x tensor) at(c int64) cuda.Ptr { return x.p + cuda.Ptr(c*x.stride) }
 
 func (x tensor) bytes() int64 { return x.rows * x.cols * int64(x.t.Size()) }
 
-// weight places a filled operand in every copy. Its elements are uniform, of a
-// standard deviation of deviation.
+// weight places a filled operand in every copy, the same on every rank. Its
+// elements are uniform, of a standard deviation of deviation.
 func (l *layer) weight(rows, cols int64, deviation float64) tensor {
-	x := tensor{t: l.t, rows: rows, cols: cols, seed: uint64(len(l.m.ptrs) + 1), scale: deviation * math.Sqrt(3)}
+	return l.place(rows, cols, deviation, 0)
+}
+
+// part is a weight of which each rank has another part.
+func (l *layer) part(rows, cols int64, deviation float64) tensor {
+	return l.place(rows, cols, deviation, uint64(l.rank)<<32)
+}
+
+func (l *layer) place(rows, cols int64, deviation float64, seed uint64) tensor {
+	x := tensor{t: l.t, rows: rows, cols: cols, seed: seed + uint64(len(l.m.ptrs)+1), scale: deviation * math.Sqrt(3)}
 	x.stride = (x.bytes() + 255) / 256 * 256
 	x.p = l.alloc(x.stride * l.copies)
 	for c := int64(0); c < l.copies && l.err == nil; c++ {
-		l.err = l.b.fill(x.at(c), x.t, rows*cols, x.seed, x.scale)
+		l.err = l.g.fill(x.at(c), x.t, rows*cols, x.seed, x.scale, l.b.options.Zeros)
 	}
 	return x
 }
 
-// input is a filled operand that all copies share.
+// input is a filled operand that all copies share, the same on every rank.
 func (l *layer) input(rows, cols int64) tensor {
 	x := tensor{t: l.t, rows: rows, cols: cols, seed: uint64(len(l.m.ptrs) + 1), scale: math.Sqrt(3)}
 	x.p = l.alloc(x.bytes())
 	if l.err == nil {
-		l.err = l.b.fill(x.p, x.t, rows*cols, x.seed, x.scale)
+		l.err = l.g.fill(x.p, x.t, rows*cols, x.seed, x.scale, l.b.options.Zeros)
 	}
 	return x
 }
@@ -123,7 +145,7 @@ func (l *layer) ints(v []int32) cuda.Ptr {
 func (l *layer) upload(raw []byte) cuda.Ptr {
 	p := l.alloc(int64(len(raw)))
 	if l.err == nil {
-		l.err = l.b.ctx.ToDevice(p, raw)
+		l.err = l.g.ctx.ToDevice(p, raw)
 	}
 	return p
 }
@@ -142,7 +164,7 @@ func (l *layer) kernel(file, name string, at cuda.Launch, args func(c int64) []a
 	if l.err != nil {
 		return
 	}
-	f, err := l.b.function(file, name)
+	f, err := l.g.function(file, name)
 	if err != nil {
 		l.err = err
 		return

@@ -131,7 +131,7 @@ func TestMoELoads(t *testing.T) {
 func TestLayerCheckSeesEveryStepLeftOut(t *testing.T) {
 	b := simulatedBackend(t, fakedriver.Truth{})
 	for _, change := range []func(*datasets.DecodeLayer){nil, func(w *datasets.DecodeLayer) { w.Experts, w.TopK = 4, 2 }} {
-		l, err := b.newLayer(datasets.SuiteDecode, datasets.BF16)
+		l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, datasets.BF16)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestLayerCheckSeesEveryStepLeftOut(t *testing.T) {
 // Weights that are not what their definition says must show.
 func TestLayerCheckSeesWrongWeights(t *testing.T) {
 	b := simulatedBackend(t, fakedriver.Truth{})
-	l, err := b.newLayer(datasets.SuiteDecode, datasets.BF16)
+	l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, datasets.BF16)
 	if err != nil {
 		t.Fatal(err)
 	}

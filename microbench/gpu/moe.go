@@ -28,7 +28,7 @@ func (b *Backend) prepareMoE(w datasets.MoELayer) (microbench.Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("moe: %w", err)
 	}
-	l, err := b.newLayer(datasets.SuiteMoE, w.Type)
+	l, err := b.newLayer(b.gpus[0], datasets.SuiteMoE, w.Type)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (b *Backend) prepareRowwise(w datasets.Stream) (microbench.Case, error) {
 	if err := widths(datasets.SuiteHBM, "a row of "+w.Kernel, w.Cols); err != nil {
 		return nil, err
 	}
-	l := &layer{b: b, m: b.memory(), t: w.Type, kernelType: name, copies: 1}
+	l := &layer{b: b, g: b.gpus[0], m: b.memory(), t: w.Type, kernelType: name, copies: 1}
 	l.rowwise(w)
 	l.uses("built-in")
 	return l.newCase("")

@@ -176,21 +176,31 @@ func pick(row []float64, columns []int64) []float64 {
 // check runs every step once on copy c, from activations that hold nothing but
 // NaN, and then every stage.
 func (l *layer) check(c int64) (microbench.Check, error) {
-	s := l.b.stream
-	for _, x := range l.activations {
-		if err := s.Fill8(x.p, 0xff, x.bytes()); err != nil {
-			return microbench.Check{}, err
-		}
-	}
-	for _, step := range l.steps {
-		if err := step(s, c); err != nil {
-			return microbench.Check{}, err
-		}
-	}
-	if err := l.b.gpus[0].wait(answerWithin); err != nil {
+	if err := l.forget(); err != nil {
 		return microbench.Check{}, err
 	}
-	v := &verification{g: l.b.gpus[0], zeros: l.b.options.Zeros}
+	if err := l.enqueue(l.g.stream, c); err != nil {
+		return microbench.Check{}, err
+	}
+	if err := l.g.wait(answerWithin); err != nil {
+		return microbench.Check{}, err
+	}
+	return l.verify(c)
+}
+
+// forget fills what the steps write with NaN.
+func (l *layer) forget() error {
+	for _, x := range l.activations {
+		if err := l.g.stream.Fill8(x.p, 0xff, x.bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verify checks every stage on copy c.
+func (l *layer) verify(c int64) (microbench.Check, error) {
+	v := &verification{g: l.g, zeros: l.b.options.Zeros}
 	for _, stage := range l.stages {
 		if err := stage(v, c); err != nil {
 			return microbench.Check{}, err
