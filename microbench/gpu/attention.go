@@ -108,6 +108,7 @@ func (l *layer) attention(w datasets.Attention, q, keys, values tensor) (out ten
 		partial = l.buffer(datasets.FP32, w.Batch*w.Heads*p.splits, w.HeadDim)
 		softmax = l.buffer(datasets.FP32, w.Batch*w.Heads*p.splits, 2)
 	}
+	l.uses("built-in split-KV attention")
 	scale := float32(math.Log2E / math.Sqrt(float64(w.HeadDim)))
 	l.kernel("attention", name, cuda.Launch{Grid: [3]int{int(p.splits), int(w.KVHeads * p.rowBlocks), int(w.Batch)},
 		Block: [3]int{attentionThreads}, SharedBytes: p.shared}, func(c int64) []any {

@@ -252,3 +252,39 @@ func TestAttentionPlanFitsSharedMemory(t *testing.T) {
 		}
 	}
 }
+
+// A simulated GPU's layer takes time in every launch mode, and its answer is
+// still right after batches.
+func TestLayersRunInBatches(t *testing.T) {
+	b := simulatedBackend(t, fakedriver.Truth{})
+	moe := moeLayer(7, 8, 2, datasets.RouteUniform)
+	moe.Cache = datasets.Cold
+	for _, w := range []datasets.Workload{
+		decodeLayer(func(w *datasets.DecodeLayer) { w.Launch = "graph" }), decodeLayer(func(w *datasets.DecodeLayer) { w.Launch = "eager" }),
+		decodeLayer(func(w *datasets.DecodeLayer) { w.Experts, w.TopK = 4, 2 }), decodeLayer(nil).Attention(), moe,
+	} {
+		c, err := b.Prepare(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As the loop does: the stand-in executes no kernel between two events, and
+		// finds the routing that the check has left.
+		if got, err := c.Check(); err != nil || got.Wrong != 0 {
+			t.Fatalf("%s: %+v, %v", w.Key(), got, err)
+		}
+		for _, n := range []int64{1, 30} {
+			if got, err := c.Batch(n); err != nil || !(got.Seconds > 0) {
+				t.Errorf("%s: %d took %g s, %v", w.Key(), n, got.Seconds, err)
+			}
+		}
+		if got, err := c.Check(); err != nil || got.Wrong != 0 {
+			t.Errorf("%s after a batch: %+v, %v", w.Key(), got, err)
+		}
+		if name, _ := c.Implementation(); name == "" {
+			t.Errorf("%s names no implementation", w.Key())
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
