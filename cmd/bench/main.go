@@ -44,7 +44,6 @@ var verbs = []func() *cobra.Command{
 	validateCommand,
 	claimsCommand,
 	measureChildCommand,
-	followChildCommand,
 	restoreClocksCommand,
 }
 
