@@ -21,7 +21,10 @@ var hbmSuite = suite{
 	name: datasets.SuiteHBM, share: 0.36,
 	takes: []string{"dtype", "size", "ranks"},
 	workloads: func(a *axes) ([]datasets.Workload, error) {
-		out := a.peerPairs()
+		if a.dev.Kind == "gpu" {
+			return slices.Concat(a.peerPairs(), a.gpuStreams(), a.gpuRowwise()), nil
+		}
+		var out []datasets.Workload
 		add := func(kernel string, t datasets.DType, size int64, ranks int) {
 			s := datasets.Stream{Kernel: kernel, Type: t, SizeBytes: size, Ranks: ranks}
 			// Whole cache lines of each array for each worker, so that the bytes
@@ -66,9 +69,6 @@ var hbmSuite = suite{
 					}
 				}
 			}
-		}
-		if a.dev.Kind == "gpu" {
-			out = append(out, a.gpuRowwise()...)
 		}
 		return out, nil
 	},
