@@ -26,6 +26,9 @@ type Joined struct {
 	// BandwidthBytesPerS is the device's memory bandwidth, published or else
 	// measured; 0 where neither is known.
 	BandwidthBytesPerS float64
+	// judge is one more than the index of the tier that the row is judged by,
+	// and 0 where there is none (Report.Judged).
+	judge int
 }
 
 // Error is the signed error of the prediction of tier i: predicted / measured

@@ -27,8 +27,6 @@ type Report struct {
 	// devices and override are what rows were predicted with (DeviceOf).
 	devices  Devices
 	override string
-	// judge is the tier that each operation is judged by (Judged).
-	judge map[suiteID]int
 }
 
 // New joins, groups and counts. The error is one of wrong usage (Predict).
@@ -52,7 +50,7 @@ func assemble(runs []*datasets.Run, tiers []datasets.Tier, rows []Joined) *Repor
 			r.balanced[balancedKey(&rows[i], m)] = rows[i].Row.Measurement.TimeS
 		}
 	}
-	r.judge = r.judges()
+	r.appointJudges()
 	return r
 }
 

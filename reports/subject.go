@@ -117,20 +117,23 @@ func suiteIDOf(j *Joined) suiteID {
 	return suiteID{j.Row.DeviceID, j.Row.Measurement.Origin.Tool, j.Row.Measurement.Source, j.Row.Workload.Suite(), j.Row.Workload.Op()}
 }
 
-// judges is the most informed tier that predicts any row of each operation.
-func (r *Report) judges() map[suiteID]int {
-	out := map[suiteID]int{}
+// appointJudges gives each row the most informed tier that predicts any row of
+// its operation.
+func (r *Report) appointJudges() {
+	judges := map[suiteID]int{}
 	for i := range r.Rows {
 		t := r.Best(&r.Rows[i])
 		if t < 0 {
 			continue
 		}
 		k := suiteIDOf(&r.Rows[i])
-		if have, ok := out[k]; !ok || tierRank(r.Tiers[t]) > tierRank(r.Tiers[have]) {
-			out[k] = t
+		if have, ok := judges[k]; !ok || tierRank(r.Tiers[t]) > tierRank(r.Tiers[have-1]) {
+			judges[k] = t + 1
 		}
 	}
-	return out
+	for i := range r.Rows {
+		r.Rows[i].judge = judges[suiteIDOf(&r.Rows[i])]
+	}
 }
 
 // Judged is a row's error at the most informed tier that predicts its operation,
@@ -138,12 +141,11 @@ func (r *Report) judges() map[suiteID]int {
 // some rows does not mix with predictions. Other rows are not judged, nor those
 // that were not measured or not predicted.
 func (r *Report) Judged(j *Joined) (err float64, tier int, ok bool) {
-	tier, ok = r.judge[suiteIDOf(j)]
-	if !ok {
+	if j.judge == 0 {
 		return 0, -1, false
 	}
-	err, ok = j.Error(tier)
-	return err, tier, ok
+	err, ok = j.Error(j.judge - 1)
+	return err, j.judge - 1, ok
 }
 
 // Unseen reports whether a row may count in a figure of error: the calibrated

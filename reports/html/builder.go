@@ -41,7 +41,6 @@ func newBuilder(r *reports.Report) *builder {
 		for _, j := range b.subjects[i].Rows {
 			if j.Row.Measurement.Usable() {
 				all = append(all, j)
-				b.of[j] = i
 			}
 		}
 	}
@@ -54,6 +53,13 @@ func newBuilder(r *reports.Report) *builder {
 	}
 	for i, j := range b.rows {
 		b.at[j] = i
+	}
+	for i := range b.subjects {
+		for _, j := range b.subjects[i].Rows {
+			if _, ok := b.at[j]; ok {
+				b.of[j] = i
+			}
+		}
 	}
 	return b
 }

@@ -50,7 +50,7 @@ type spread struct {
 func (b *builder) distribution() []figureView {
 	f := figure.Figure{ID: "error-boxes", Title: "Error by suite and regime",
 		Caption: "Signed error, predicted / measured − 1, of the same tier, judged on rows that no calibration was fitted to. A box holds the middle half of the rows, its thick line is the median, whiskers reach from the 10th to the 90th percentile.",
-		X:       figure.Axis{Label: "error", Format: func(v float64) string { return reports.SignedPercent(v) }}}
+		X:       figure.Axis{Label: "error", Format: signed}}
 	data := &grid{Caption: "Error by suite and regime", Head: []column{{"device or run", false}, {"suite and regime", false}, {"n", true}, {"p10", true}, {"q1", true}, {"median", true}, {"q3", true}, {"p90", true}}}
 	names := map[string]bool{}
 	panels := make([][]spread, len(b.shown()))

@@ -1,14 +1,32 @@
 package html
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
 	"bench/reports"
 )
 
-// plain writes a number of an axis.
-func plain(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+// plain writes a number of an axis: "0.05", "200", "10 k".
+func plain(v float64) string {
+	if math.Abs(v) >= 1e4 {
+		return perSecond(v)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+// signed writes an error of an axis: "−50 %", "0 %".
+func signed(v float64) string {
+	s := strconv.FormatFloat(math.Abs(v*100), 'g', 3, 64) + " %"
+	switch {
+	case v > 0:
+		return "+" + s
+	case v < 0:
+		return "−" + s
+	}
+	return s
+}
 
 // rate writes FLOP/s of an axis.
 func rate(v float64) string { return trim(reports.FLOPsPerSecond(v)) }

@@ -97,7 +97,18 @@ func render(t *testing.T, runs ...*datasets.Run) string {
 	return b.String()
 }
 
+// samplePage is made once: tests only read it.
 func samplePage(t *testing.T) string {
+	t.Helper()
+	if madePage == "" {
+		madePage = makePage(t)
+	}
+	return madePage
+}
+
+var madePage string
+
+func makePage(t *testing.T) string {
 	t.Helper()
 	return render(t, sampleRun(t, "a100-sxm-80", datasets.SourceMeasured, 1), sampleRun(t, "h100-sxm", datasets.SourceSimulated, 0.6))
 }
@@ -187,7 +198,7 @@ func TestSimulatedIsNamed(t *testing.T) {
 
 // TestSamePageTwice: a report renders to the same bytes each time.
 func TestSamePageTwice(t *testing.T) {
-	if samplePage(t) != samplePage(t) {
+	if samplePage(t) != makePage(t) {
 		t.Error("two renderings differ")
 	}
 }
@@ -203,14 +214,26 @@ func many(n int) *datasets.Run {
 	return run
 }
 
+// manyPage is made once, for this test and the browser's.
+func manyPage(t *testing.T) string {
+	t.Helper()
+	if madeMany == "" {
+		madeMany = render(t, many(10_000))
+	}
+	return madeMany
+}
+
+var madeMany string
+
 // TestManyRows: 10,000 rows are all on a page of less than 2 MB; beyond the
 // limit they are grouped, which the page says, and no larger than before.
 func TestManyRows(t *testing.T) {
 	for _, c := range []struct {
+		page        string
 		rows, table int
 		grouped     bool
-	}{{10_000, 10_000, false}, {maxPageRows + 1, groupedRows, true}} {
-		p := render(t, many(c.rows))
+	}{{manyPage(t), 10_000, 10_000, false}, {render(t, many(maxPageRows+1)), maxPageRows + 1, groupedRows, true}} {
+		p := c.page
 		if len(p) > 2<<20 {
 			t.Errorf("%d rows make a page of %d bytes", c.rows, len(p))
 		}
@@ -240,5 +263,25 @@ func TestNothingMeasured(t *testing.T) {
 	}
 	if strings.Contains(p, "<figure") {
 		t.Error("the page has figures")
+	}
+}
+
+// BenchmarkPage renders a joined report of so many rows.
+func BenchmarkPage(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r, err := reports.New([]*datasets.Run{many(n)}, datasets.Tiers, reports.Catalogue(nil))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				var page bytes.Buffer
+				if err := Write(&page, r); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(page.Len()), "page-bytes")
+			}
+		})
 	}
 }

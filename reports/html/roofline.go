@@ -19,7 +19,7 @@ const maxSweeps = 24
 // measured.
 func (b *builder) roofline() []figureView {
 	f := figure.Figure{ID: "roofline-plot", Title: "Roofline",
-		Caption: "Arithmetic rate over arithmetic intensity, per device. Solid roofs are the datasheet's, dashed ones the best that the run measured; lines join workloads that differ in batch alone. Points above the slope of memory work from a cache. Collectives have no place here.",
+		Caption: "Arithmetic rate over arithmetic intensity, per device. Solid roofs are the datasheet's, dashed ones the best that the run measured; lines join workloads that differ in batch alone. Points above the slope of memory found their operands in a cache, or have weights in a format narrower than the type that bytes are counted for. Collectives have no place here.",
 		X:       figure.Axis{Label: "arithmetic intensity, FLOP/byte", Log: 10, Format: plain},
 		Y:       figure.Axis{Label: "FLOP/s", Log: 10, Format: rate}, Note: b.more()}
 	data := &grid{Caption: "Roofs. The points are rows of the table of all rows.", Head: []column{{"device or run", false}, {"roof", false}, {"value", true}, {"origin", false}}}
@@ -39,11 +39,12 @@ func (b *builder) roofline() []figureView {
 		if len(marks) == 0 {
 			continue
 		}
-		lines := sweepLines(rows, place)
+		var lines, labels []figure.Mark
 		if known {
-			lines = append(roofs(data, s.Name, &dev, rows, place), lines...)
+			lines, labels = roofs(data, s.Name, &dev, rows, place)
 		}
-		f.Panels = append(f.Panels, figure.Panel{Title: s.Name, Marks: append(lines, marks...)})
+		lines = append(lines, sweepLines(rows, place)...)
+		f.Panels = append(f.Panels, figure.Panel{Title: s.Name, Marks: slices.Concat(lines, marks, labels)})
 	}
 	if len(f.Panels) == 0 {
 		return nil
@@ -72,7 +73,7 @@ func usable(rows []*reports.Joined) []*reports.Joined {
 
 // roofs are a device's: memory's slope and the peak of each type that the rows
 // have, as published and as measured.
-func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined, place func(*reports.Joined) (x, y float64, ok bool)) []figure.Mark {
+func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined, place func(*reports.Joined) (x, y float64, ok bool)) (lines, labels []figure.Mark) {
 	low, high := math.Inf(1), 0.0
 	types := map[datasets.DType]bool{}
 	for _, j := range rows {
@@ -81,7 +82,6 @@ func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined,
 			types[j.Row.Workload.DType()] = true
 		}
 	}
-	var marks []figure.Mark
 	add := func(bandwidth float64, peaks map[datasets.DType]float64, dashed bool, how string) {
 		order := slices.SortedFunc(maps.Keys(peaks), func(a, b datasets.DType) int { return cmp.Compare(peaks[b], peaks[a]) })
 		last := 0.0
@@ -97,11 +97,11 @@ func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined,
 				ridge = peak / bandwidth
 			}
 			right := max(high, 4*ridge)
-			marks = append(marks, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: ridge, Y: peak}, {X: right, Y: peak}}})
+			lines = append(lines, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: ridge, Y: peak}, {X: right, Y: peak}}})
 			if dashed && d.PeakFLOPs[t].Value > 0 {
 				continue // beside the datasheet's, whose label is enough; the table has both
 			}
-			marks = append(marks, figure.Label{X: right, Y: peak, Up: 3, Right: true, Ink: figure.Text, Text: fmt.Sprintf("%s %s (%s)", t, reports.FLOPsPerSecond(peak), how)})
+			labels = append(labels, figure.Label{X: right, Y: peak, Up: 3, Right: true, Ink: figure.Text, Text: fmt.Sprintf("%s %s (%s)", t, reports.FLOPsPerSecond(peak), how)})
 		}
 		if bandwidth > 0 {
 			table.Rows = append(table.Rows, []cell{text(name), text("memory bandwidth"), number(reports.BytesPerSecond(bandwidth), bandwidth), text(how)})
@@ -110,8 +110,8 @@ func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined,
 				top = peaks[order[0]] / bandwidth
 			}
 			from := min(low, top/30)
-			marks = append(marks, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: from, Y: from * bandwidth}, {X: top, Y: top * bandwidth}}},
-				figure.Label{X: from, Y: from * bandwidth, Up: 14, Ink: figure.Text, Text: reports.BytesPerSecond(bandwidth) + " (" + how + ")"})
+			lines = append(lines, figure.Line{Ink: figure.Text, Width: 1.2, Dashed: dashed, Points: []figure.Point{{X: from, Y: from * bandwidth}, {X: top, Y: top * bandwidth}}})
+			labels = append(labels, figure.Label{X: from, Y: from * bandwidth, Up: 14, Ink: figure.Text, Text: reports.BytesPerSecond(bandwidth) + " (" + how + ")"})
 		}
 	}
 	published := map[datasets.DType]float64{}
@@ -144,7 +144,7 @@ func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined,
 	if bandwidth > 0 || len(measured) > 0 {
 		add(bandwidth, measured, true, "measured")
 	}
-	return marks
+	return lines, labels
 }
 
 // sweepLines joins the longest sweeps.

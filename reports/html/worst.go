@@ -42,16 +42,22 @@ func (b *builder) worst() []*grid {
 // worstOf is the n rows with the largest |error|, the worst first, of those that
 // are judged.
 func (b *builder) worstOf(rows []*reports.Joined, n int) []*reports.Joined {
-	var out []*reports.Joined
-	size := map[*reports.Joined]float64{}
+	type judged struct {
+		row  *reports.Joined
+		size float64
+	}
+	var all []judged
 	for _, j := range rows {
 		if e, _, ok := b.r.Judged(j); ok {
-			out = append(out, j)
-			size[j] = math.Abs(e)
+			all = append(all, judged{j, math.Abs(e)})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *reports.Joined) int { return cmp.Compare(size[b], size[a]) })
-	return out[:min(n, len(out))]
+	slices.SortStableFunc(all, func(a, b judged) int { return cmp.Compare(b.size, a.size) })
+	out := make([]*reports.Joined, min(n, len(all)))
+	for i := range out {
+		out[i] = all[i].row
+	}
+	return out
 }
 
 func flagged(j *reports.Joined) string {
@@ -70,6 +76,8 @@ func stack(p *datasets.Prediction) (parts, behind []datasets.Term) {
 	left := p.Seconds
 	for _, t := range terms {
 		switch {
+		case t.Seconds < 1e-4*p.Seconds:
+			// Nothing that a reader would see.
 		case t.Seconds <= left*(1+1e-9) || len(parts) == 0:
 			t.Seconds = min(t.Seconds, p.Seconds)
 			parts = append(parts, t)
