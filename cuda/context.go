@@ -106,4 +106,11 @@ func (c *Context) Sync() error {
 	return c.check("cuCtxSynchronize", C.cu_context_sync(c.driver.table, c.handle))
 }
 
+// MakeCurrent makes the context the calling thread's, for a library that works in
+// the current one: lock the goroutine to its thread around both calls. Nothing of
+// this package needs it.
+func (c *Context) MakeCurrent() error {
+	return c.check("cuCtxSetCurrent", C.cu_context_current(c.driver.table, c.handle))
+}
+
 func (c *Context) check(call string, r C.cu_result) error { return c.driver.check(call, r) }

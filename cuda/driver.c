@@ -73,6 +73,7 @@ void cu_error_text(const cu_table *t, cu_result code, char *name, int name_n, ch
 		return current ? current : __VA_ARGS__; \
 	} while (0)
 
+cu_result cu_context_current(const cu_table *t, cu_handle c) { return t->context_set(c); }
 cu_result cu_context_sync(const cu_table *t, cu_handle c) { IN(c, t->context_sync()); }
 cu_result cu_enable_peer(const cu_table *t, cu_handle c, cu_handle peer)
 {

@@ -101,6 +101,7 @@ void cu_error_text(const cu_table *t, cu_result code, char *name, int name_n, ch
 
 /* Calls in a context: each makes it current to the calling thread first, since a
    goroutine may move between threads and other libraries change what is current. */
+cu_result cu_context_current(const cu_table *, cu_handle c);
 cu_result cu_context_sync(const cu_table *t, cu_handle c);
 cu_result cu_enable_peer(const cu_table *t, cu_handle c, cu_handle peer);
 cu_result cu_mem_alloc(const cu_table *t, cu_handle c, size_t n, cu_ptr *p);

@@ -61,9 +61,9 @@ type Options struct {
 	Contexts   []int64
 	Models     []datasets.Model
 	Ranks      []int
-	// Nodes is over how many nodes the ranks are spread, where several processes
-	// measure together; 0 is one.
-	Nodes int
+	// Processes measure together, one a GPU, on so many Nodes; 0 is this one alone.
+	// Cases are then of all of them.
+	Processes, Nodes int
 
 	// ZipfExponent and Seed of the routings that draw, and a recorded routing
 	// to replay beside them.
@@ -106,6 +106,9 @@ func NewPlan(dev datasets.Device, o Options) (Plan, error) {
 	a := &axes{Options: o, dev: &dev, all: max(dev.Units, 1)}
 	if dev.Kind == "gpu" {
 		a.all = max(dev.NodeSize, 1)
+	}
+	if o.Processes > 0 {
+		a.all, a.Ranks = o.Processes, []int{o.Processes}
 	}
 	if err := a.check(); err != nil {
 		return Plan{}, err

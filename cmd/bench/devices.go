@@ -9,6 +9,7 @@ import (
 
 	"bench/datasets"
 	"bench/microbench/host"
+	"bench/microbench/launcher"
 	"bench/probes"
 	"bench/reports"
 
@@ -112,7 +113,7 @@ func showGPUs(w io.Writer) {
 // showCUDA says with which libraries the suites would run on the GPUs, or why
 // they would not.
 func showCUDA(w io.Writer) {
-	t, err := openGPUs(nil, false)
+	t, err := openGPUs(nil, false, launcher.Place{})
 	if err != nil {
 		fmt.Fprintf(w, "cuda: no suite can run on a GPU: %v\n", err)
 		return

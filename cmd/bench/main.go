@@ -44,6 +44,7 @@ var verbs = []func() *cobra.Command{
 	validateCommand,
 	claimsCommand,
 	measureChildCommand,
+	followChildCommand,
 	restoreClocksCommand,
 }
 

@@ -13,6 +13,7 @@ import (
 	"bench/microbench/child"
 	"bench/microbench/gpu"
 	"bench/microbench/host"
+	"bench/microbench/launcher"
 
 	"github.com/spf13/cobra"
 )
@@ -30,6 +31,8 @@ type childOptions struct {
 	// zeros.
 	GPUs  []int `json:"gpus,omitempty"`
 	Zeros bool  `json:"zeros,omitempty"`
+	// Join is this process's place among those that measure together.
+	Join *launcher.Place `json:"join,omitempty"`
 }
 
 func measureChildCommand() *cobra.Command {
@@ -56,6 +59,9 @@ func openBackend(text json.RawMessage) (microbench.Backend, error) {
 	case "host":
 		return host.New(host.Options{Library: o.Library})
 	case "cuda":
+		if o.Join != nil {
+			return openJoined(*o.Join, o.Zeros)
+		}
 		return gpu.New(gpu.Options{Devices: o.GPUs, Zeros: o.Zeros})
 	}
 	return nil, fmt.Errorf("unknown backend %q", o.Kind)
@@ -79,6 +85,10 @@ func startChild(o childOptions) (*child.Backend, error) {
 	c := child.Config{Command: ownCommand(childVerb), Options: o, Device: "GPU"}
 	if o.Kind == "host" {
 		c.Device, c.Limits = "host's measuring process", hostLimits
+	}
+	if o.Join != nil {
+		c.Limits = child.DefaultLimits
+		c.Limits.Open += joinWithin
 	}
 	return child.Start(c)
 }

@@ -9,6 +9,7 @@ import (
 
 	"bench/datasets"
 	"bench/microbench"
+	"bench/microbench/launcher"
 	"bench/probes"
 	"bench/reports"
 
@@ -36,6 +37,7 @@ flight; a second one stops at once.`,
   bench run --suite moe --zipf-exponent 1.2 --batch 64,1024
   bench run --out /shared/results --partition
   bench run --device cuda:0,1 --suite allreduce,decode --lock-clocks
+  srun --ntasks-per-node=8 bench run --join --profile standard
   bench run --list
   bench run --resume results/20260131T120000Z-1a2b.journal`,
 		Args: cobra.NoArgs,
@@ -56,6 +58,16 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if _, _, err := parseDevice(f.device); err != nil {
 		return err
 	}
+	var place launcher.Place
+	if f.join {
+		var err error
+		if place, err = f.joined(); err != nil {
+			return err
+		}
+		if place.Rank > 0 && !f.list {
+			return follow(place, f.zeros, cmd.ErrOrStderr())
+		}
+	}
 	var began *datasets.JournalHeader
 	var done []datasets.Row
 	var journal *datasets.Journal
@@ -73,12 +85,18 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 		}
 		journal, began, done = j, &header, rows
 	}
+	if f.join && place.Alone() {
+		return fmt.Errorf("%s: the run was begun with --join: go on with all its processes, as it was begun", f.resume)
+	}
 	options, err := f.options()
 	if err != nil {
 		return err
 	}
 	stderr := cmd.ErrOrStderr()
-	t, err := f.openTarget(stderr)
+	if f.join {
+		options = together(options, place)
+	}
+	t, err := f.openTarget(stderr, place)
 	if err != nil {
 		return err
 	}

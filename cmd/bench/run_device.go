@@ -11,6 +11,7 @@ import (
 	"bench/microbench"
 	"bench/microbench/child"
 	"bench/microbench/host"
+	"bench/microbench/launcher"
 	"bench/probes"
 )
 
@@ -55,13 +56,13 @@ type target struct {
 
 // openTarget starts the backend that the flags ask for. auto takes the GPUs where
 // one can be used and else the host, and says which and why.
-func (f *runFlags) openTarget(stderr io.Writer) (*target, error) {
+func (f *runFlags) openTarget(stderr io.Writer, place launcher.Place) (*target, error) {
 	kind, gpus, err := parseDevice(f.device)
 	if err != nil {
 		return nil, err
 	}
 	if kind == "cuda" || kind == "auto" {
-		t, err := openGPUs(gpus, f.zeros)
+		t, err := openGPUs(gpus, f.zeros, place)
 		if err == nil {
 			if kind == "auto" {
 				fmt.Fprintf(stderr, "bench: measuring %s: %s\n", t.name, t.backend.Where())
@@ -84,8 +85,13 @@ func (f *runFlags) openTarget(stderr io.Writer) (*target, error) {
 	return t, nil
 }
 
-func openGPUs(gpus []int, zeros bool) (*target, error) {
+// openGPUs opens the GPUs of those numbers, nil being all; or, of several processes
+// that measure together, this one's.
+func openGPUs(gpus []int, zeros bool, place launcher.Place) (*target, error) {
 	t := &target{kind: "cuda", options: childOptions{Kind: "cuda", GPUs: gpus, Zeros: zeros}}
+	if !place.Alone() {
+		t.options.Join = &place
+	}
 	var err error
 	if t.backend, err = startChild(t.options); err != nil {
 		return nil, err

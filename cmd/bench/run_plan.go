@@ -27,7 +27,7 @@ type planFlags struct {
 	suites, dtypes, sizes, models []string
 	device, profile, trace        string
 	library                       string
-	zeros                         bool
+	join, zeros                   bool
 	batches, contexts             []int64
 	ranks                         []int
 	zipfExponent                  float64
@@ -37,6 +37,7 @@ type planFlags struct {
 
 func (p *planFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&p.device, "device", "auto", "what to measure: auto (the GPUs, or else the host), host, cuda (every GPU), or cuda:0,1")
+	f.BoolVar(&p.join, "join", false, "measure collectives over the processes that torchrun, srun or mpirun started, one a GPU")
 	f.BoolVar(&p.zeros, "zeros", false, "on a GPU, fill operands with zeros: what the data do to power and clock")
 	f.StringSliceVar(&p.suites, "suite", nil, "suites to measure: "+words(datasets.Suites)+" (default all)")
 	f.StringVar(&p.profile, "profile", string(microbench.Quick), "how thorough: "+words(microbench.Profiles))

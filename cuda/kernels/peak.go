@@ -53,7 +53,7 @@ var wgmmaPeaks, mmaPeaks = func() (w, m map[string]Peak) {
 	}{{"bf16", 2, 15}, {"fp16", 2, 15}, {"tf32", 4, 15}, {"fp8", 1, 7}, {"int8", 1, 127}} {
 		w[t.name] = Peak{File: "peak_wgmma", Kernel: "bench_peak_wgmma_" + t.name, Type: t.name,
 			Instruction: fmt.Sprintf("wgmma m64n256k%d", 32/t.bytes),
-			Threads:     256, BlocksPerSM: 1, Tiles: 2, Rows: 64, Columns: 256, K: 128 / t.bytes, step: 32 / t.bytes, restart: 256, largest: t.largest}
+			Threads:     256, BlocksPerSM: 1, Tiles: 2, Rows: 64, Columns: 256, K: 128 / t.bytes, step: 32 / t.bytes, restart: 32, largest: t.largest}
 		if t.name != "fp8" {
 			m[t.name] = Peak{File: "peak_mma", Kernel: "bench_peak_mma_" + t.name, Type: t.name,
 				Instruction: fmt.Sprintf("mma.sync m16n8k%d", 32/t.bytes),

@@ -31,19 +31,22 @@ func TestPeakKernelsAreExact(t *testing.T) {
 	h := simt.Build(t)
 	for _, p := range peaks() {
 		t.Run(p.Kernel, func(t *testing.T) {
-			const blocks = 2
+			blocks := 2
+			if p.restart > 0 {
+				blocks = 1
+			}
 			a, b := p.Operands()
 			bufferA, bufferB := simt.NewBufferOf(t, h, a), simt.NewBufferOf(t, h, b)
 			passes := []int32{0, 2, 6}
 			if p.restart > 0 {
 				passes = []int32{2, int32(p.restart) + 4}
-				if testing.Short() || p.Type != "fp8" { // 260 passes of 2^20 products, on a host
+				if p.Type != "fp8" { // one is enough: each pass is 2^22 products, by one core
 					passes = passes[:1]
 				}
 			}
 			for _, n := range passes {
 				out := simt.NewBuffer[byte](t, h, blocks*p.Tiles*p.Rows*p.Columns*p.OutSize())
-				if err := h.Launch(p.Kernel, simt.Dim3{blocks}, simt.Dim3{uint32(p.Threads)}, 0, out, bufferA, bufferB, n); err != nil {
+				if err := h.Launch(p.Kernel, simt.Dim3{uint32(blocks)}, simt.Dim3{uint32(p.Threads)}, 0, out, bufferA, bufferB, n); err != nil {
 					t.Fatal(err)
 				}
 				if wrong, checked := p.Wrong(out.Data, int64(n)); wrong != 0 || checked != int64(blocks*p.Tiles*p.Rows*p.Columns) {

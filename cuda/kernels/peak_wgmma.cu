@@ -7,7 +7,7 @@
 // A sum is begun anew after so many passes, by scale_d, which costs nothing. The tensor cores add fp8 products in fewer
 // bits than fp32 has (about 14: DeepSeek-V3, arXiv 2412.19437, section 3.3.2), and sums this short of the small integers
 // that the caller fills the operands with are exact in every type.
-constexpr int peak_restart = 256;
+constexpr int peak_restart = 32;
 
 // a is 64 rows of A and b 256 of Bᵀ, of 128 bytes of k each. A pass multiplies them once: four instructions. out is
 // [gridDim.x][2][64][256] sums, of as many passes as came since the last restart. `passes` is even.

@@ -3,6 +3,7 @@ package gpu
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/bits"
 
@@ -121,10 +122,10 @@ func windows(size, element int64) (out [][2]int64) {
 // Check runs the collective once on fresh operands and compares every rank's
 // result, bit by bit.
 func (c *collectiveCase) Check() (microbench.Check, error) {
-	if _, err := c.run(1, 0, func(int64) error { return c.lib.Enqueue(c.calls...) }); err != nil {
-		return microbench.Check{}, err
-	}
 	var out microbench.Check
+	if err := errors.Join(c.lib.Enqueue(c.calls...), c.wait()); err != nil {
+		return out, err
+	}
 	element := int64(c.w.Type.Size())
 	for _, r := range c.ranks {
 		size := c.w.SizeBytes

@@ -15,6 +15,8 @@ import (
 type Place struct {
 	// Rank of Size processes, Local its number on its node.
 	Rank, Size, Local int
+	// Nodes is how many nodes they are spread over.
+	Nodes int
 	// Address is where rank 0 listens, "host:port".
 	Address string
 	// By is who started the processes: "torchrun", "slurm", "open-mpi", or ""
@@ -62,7 +64,7 @@ func place(get func(string) string) (Place, error) {
 	case get("OMPI_COMM_WORLD_RANK") != "" && get("OMPI_COMM_WORLD_SIZE") != "":
 		return openMPI(get)
 	}
-	return Place{Size: 1}, nil
+	return Place{Size: 1, Nodes: 1}, nil
 }
 
 func torchrun(get func(string) string) (Place, error) {
@@ -70,6 +72,7 @@ func torchrun(get func(string) string) (Place, error) {
 	if err := numbers(get, []string{"RANK", "WORLD_SIZE", "LOCAL_RANK"}, &p.Rank, &p.Size, &p.Local); err != nil || p.Size == 1 {
 		return p, err
 	}
+	p.Nodes = p.perNode(get("LOCAL_WORLD_SIZE"))
 	return p.at(get, get("MASTER_ADDR"), defaultPort)
 }
 
@@ -89,6 +92,8 @@ func slurm(get func(string) string) (Place, error) {
 			return p, err
 		}
 	}
+	p.Nodes, _ = strconv.Atoi(get("SLURM_STEP_NUM_NODES"))
+	p.Nodes = max(p.Nodes, 1)
 	// Jobs that share a node must not share a port.
 	job, _ := strconv.Atoi(get("SLURM_JOB_ID"))
 	return p.at(get, host, 20000+job%10000)
@@ -106,7 +111,18 @@ func openMPI(get func(string) string) (Place, error) {
 	if host == "" {
 		return p, fmt.Errorf("Open MPI does not say where rank 0 runs: add -x MASTER_ADDR=HOST of rank 0 to mpirun")
 	}
+	p.Nodes = p.perNode(get("OMPI_COMM_WORLD_LOCAL_SIZE"))
 	return p.at(get, host, defaultPort)
+}
+
+// perNode is how many nodes there are with so many ranks each; 1 where it is not
+// said.
+func (p Place) perNode(ranks string) int {
+	n, err := strconv.Atoi(ranks)
+	if err != nil || n < 1 {
+		return 1
+	}
+	return (p.Size + n - 1) / n
 }
 
 // at completes the place with rank 0's address; MASTER_PORT goes before port.

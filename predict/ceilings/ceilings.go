@@ -15,14 +15,24 @@ import (
 )
 
 // Of picks from a run's rows on one device those that are ceilings. Rows that
-// failed or were not measured are left out.
+// failed or were not measured are left out. Where several GPUs of one model
+// measured the same, their median is the ceiling.
 func Of(rows []datasets.Row, deviceID string) []datasets.Ceiling {
 	var out []datasets.Ceiling
+	times := map[string][]float64{}
 	for i := range rows {
 		r := &rows[i]
-		if r.DeviceID == deviceID && Is(r) {
-			out = append(out, datasets.Ceiling{Workload: r.Workload, Key: r.Workload.Key(), Seconds: r.Measurement.TimeS})
+		if r.DeviceID != deviceID || !Is(r) {
+			continue
 		}
+		key := r.Workload.Key()
+		if times[key] == nil {
+			out = append(out, datasets.Ceiling{Workload: r.Workload, Key: key})
+		}
+		times[key] = append(times[key], r.Measurement.TimeS)
+	}
+	for i := range out {
+		out[i].Seconds = median(times[out[i].Key])
 	}
 	return out
 }
@@ -44,6 +54,8 @@ func isCeiling(w datasets.Workload) bool {
 
 // Model predicts from one device's ceilings. It is safe for concurrent use.
 type Model struct {
+	// gpu is the model of a GPU, which has none of the rest.
+	gpu *gpuModel
 	// caches are the device's, by level; last is the largest.
 	caches []cache
 	last   datasets.CacheLevel
@@ -91,6 +103,9 @@ type point struct {
 
 // New sorts a device's ceilings for use.
 func New(dev datasets.Device) *Model {
+	if dev.Kind == "gpu" {
+		return &Model{gpu: newGPU(&dev)}
+	}
 	m := &Model{last: dev.LastLevel(), own: map[datasets.Stream]view{}, unseen: map[streamID]view{}, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID][]point{},
 		lastBytes: map[streamID]float64{}, read: map[int][maxLevels]float64{}, write: map[int][maxLevels]float64{}}
 	for level := 1; level <= min(m.last.Level, maxLevels-1); level++ {
@@ -144,6 +159,9 @@ func New(dev datasets.Device) *Model {
 // Predict says how long the workload should take if nothing but the measured
 // ceilings limited it. What cannot be predicted comes back with the reason.
 func (m *Model) Predict(w datasets.Workload) datasets.Prediction {
+	if m.gpu != nil {
+		return m.gpu.predict(w)
+	}
 	switch w := w.(type) {
 	case datasets.Stream:
 		return m.stream(w)

@@ -323,6 +323,16 @@ API Status cublasLtMatmulAlgoGetHeuristic(void *, Desc *d, Layout *a, Layout *b,
     return *found ? Success : NotSupported;
 }
 
+API Status cublasLtMatmulAlgoConfigGetAttribute(const Algo *algo, int attribute, void *to, size_t bytes, size_t *written) {
+    if (int e = entered(__func__)) return e;
+    // id, tile 128x256, split-K 1 and the rest 0; the last two have 16 bits
+    uint32_t values[] = {(uint32_t)algo->data[1], 23, 1, 0, 0, 0, 18, 0, 2};
+    if (attribute < 0 || attribute > 8 || bytes != (attribute < 7 ? 4u : 2u)) return InvalidValue;
+    memcpy(to, &values[attribute], bytes); // little-endian
+    *written = bytes;
+    return Success;
+}
+
 API Status cublasLtMatmul(void *, Desc *d, const void *alpha, const void *A, Layout *a, const void *B, Layout *b, const void *beta, const void *C, Layout *c, void *D,
                           Layout *out, const Algo *algo, void *workspace, size_t workspaceBytes, CUstream stream) {
     if (int e = entered(__func__)) return e;
