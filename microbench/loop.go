@@ -183,10 +183,10 @@ func (r *runState) run(ctx context.Context) error {
 			return ErrInterrupted
 		}
 		row, err := r.one(w, r.budget(mainEnd.Sub(r.now()), left))
-		if err != nil {
-			return err
-		}
 		left--
+		if err != nil {
+			return errors.Join(err, r.keep(row, left, total))
+		}
 		if r.mayRepeat(&row.Measurement) {
 			r.again = append(r.again, w)
 		}
@@ -253,7 +253,8 @@ func (r *runState) budget(left time.Duration, cases int) time.Duration {
 	return min(max(left/time.Duration(max(cases, 1)), leastBudget), r.plan.CaseTime)
 }
 
-// one measures a workload between two readings of the sentinel.
+// one measures a workload between two readings of the sentinel. Where the second
+// cannot be had, the row, which has failed, comes with the error.
 func (r *runState) one(w datasets.Workload, budget time.Duration) (datasets.Row, error) {
 	before := r.sentinel.last
 	startNS := r.now().UnixNano()
@@ -278,16 +279,34 @@ func (r *runState) one(w datasets.Workload, budget time.Duration) (datasets.Row,
 		g = &end
 		r.faults(&m, g)
 	}
-	after, err := r.sentinel.read()
-	if err != nil {
-		return datasets.Row{}, err
+	after, err := r.sentinelAfter(&m)
+	if err == nil {
+		judge(&m, &r.device, w, t, g, r.sentinel, before, after)
 	}
-	judge(&m, &r.device, w, t, g, r.sentinel, before, after)
 	row := datasets.Row{Workload: w, Measurement: m, DeviceID: r.device.ID}
 	if len(r.uuids) > 0 {
 		row.DeviceUUID = r.uuids[0]
 	}
-	return row, nil
+	return row, err
+}
+
+// sentinelAfter reads the sentinel after a case. Where it does not run, the case
+// may have lost the device, and its answer says nothing: it has failed, and a
+// fresh process is asked once more, so that the other cases can go on.
+func (r *runState) sentinelAfter(m *datasets.Measurement) (float64, error) {
+	after, err := r.sentinel.read()
+	if err == nil {
+		return after, nil
+	}
+	if m.Verdict != datasets.Failed && m.Verdict != datasets.Skipped {
+		m.Verdict, m.Reason = datasets.Failed, "after the case "+err.Error()
+	}
+	s, ok := r.Backend.(Separate)
+	if !ok {
+		return 0, err
+	}
+	s.Renew()
+	return r.sentinel.read()
 }
 
 // keep journals a row and tells of it.

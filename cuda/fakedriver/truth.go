@@ -52,7 +52,7 @@ type Truth struct {
 	// Fail, Hang, Wrong and Lose are faults (src/fault.h): "cuMemAlloc_v2:3:2".
 	Fail, Hang, Wrong, Lose string
 	// StateDir makes a fault happen once over all processes; Log is a file that
-	// gets the name of each call that a process makes.
+	// gets a line with a call's name when a process has made it 1, 2, 4, 8, … times.
 	StateDir, Log string
 }
 

@@ -42,8 +42,7 @@ type Backend struct {
 	stream *cuda.Stream
 	// devices are the GPUs' descriptions.
 	devices []datasets.Device
-	// clock is measured when it is first asked for.
-	clock *microbench.Clock
+	clock   microbench.Clock
 	// sentinel is the memory of Sentinel, 0 before its first run.
 	sentinel cuda.Ptr
 	// flushed is the memory that flush writes, 0 before its first run.
@@ -98,6 +97,10 @@ func New(o Options) (*Backend, error) {
 	b.ctx, b.stream = b.gpus[0].ctx, b.gpus[0].stream
 	for _, g := range b.gpus {
 		b.devices = append(b.devices, describe(g, len(b.gpus)))
+	}
+	if err := b.readClock(); err != nil {
+		b.Close()
+		return nil, err
 	}
 	return b, nil
 }

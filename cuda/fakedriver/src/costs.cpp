@@ -3,6 +3,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <set>
 
@@ -95,6 +96,59 @@ typedef std::function<void(Cost &)> Counter;
 const std::map<std::string, Counter> &counters() {
     static const std::map<std::string, Counter> all = {
         {"bench_spin", [](Cost &) {}},
+        {"bench_empty", [](Cost &) {}},
+        {"bench_flush", [](Cost &c) { c.write(0, c.n(1) * 16); }},
+        {"bench_sentinel", [](Cost &c) { // 100 passes of 64 multiply-adds on each element
+             c.w.passes = 100;
+             c.read(0, c.n(1) * 16);
+             c.write(0, c.n(1) * 16);
+             c.w.flops = 100.0 * 64 * 2 * 4 * c.n(1);
+             c.w.type = "fp32";
+         }},
+        {"bench_write", [](Cost &c) {
+             c.write(0, c.n(1));
+             c.w.passes = c.n(3);
+         }},
+        {"bench_copy", [](Cost &c) {
+             c.read(1, c.n(2));
+             c.write(0, c.n(2));
+             c.w.passes = c.n(3);
+         }},
+        {"bench_read_", [](Cost &c) {
+             c.read(1, c.n(2) * element(c.l.kernel));
+             c.write(0, c.l.blocks() * 8);
+             c.w.passes = c.n(3);
+         }},
+        {"bench_dot_", [](Cost &c) {
+             c.read(1, c.n(3) * element(c.l.kernel));
+             c.read(2, c.n(3) * element(c.l.kernel));
+             c.write(0, c.l.blocks() * 8);
+             c.w.passes = c.n(4);
+         }},
+        {"bench_scale_", [](Cost &c) {
+             c.read(1, c.n(2) * element(c.l.kernel));
+             c.write(0, c.n(2) * element(c.l.kernel));
+             c.w.passes = c.n(4);
+         }},
+        {"bench_triad_", [](Cost &c) {
+             c.read(1, c.n(3) * element(c.l.kernel));
+             c.read(2, c.n(3) * element(c.l.kernel));
+             c.write(0, c.n(3) * element(c.l.kernel));
+             c.w.passes = c.n(5);
+         }},
+        {"bench_checksum", [](Cost &c) {
+             c.read(1, c.n(2));
+             c.write(0, 8);
+         }},
+        {"bench_chain", [](Cost &c) { c.write(0, c.n(1) * c.n(2)); }},
+        {"bench_chase", [](Cost &c) { // through all that was allocated from its base on
+             CUdeviceptr base = c.l.pointer(0);
+             auto it = allocations.upper_bound(base);
+             if (it == allocations.begin()) return;
+             --it;
+             c.read(0, (double)it->second.bytes - (double)(base - it->first));
+             c.w.chaseSteps = c.n(2);
+         }},
         {"bench_fill_", [](Cost &c) { c.write(0, c.n(1) * element(c.l.kernel)); }},
         // out, a, b, passes: 8 warps of 16×64 products of 32 bytes of k, or 16 numbers of fp64
         {"bench_peak_mma_", [](Cost &c) { peak(c, 8 * 2.0 * 16 * 64 * (element(c.l.kernel) == 8 ? 16 : 32 / element(c.l.kernel)), 8 * 16 * 64 * std::max(element(c.l.kernel), 4.0)); }},

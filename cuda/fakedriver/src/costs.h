@@ -18,10 +18,10 @@ struct Touch {
 // Work of one launch.
 struct Work {
     std::vector<Touch> touches;
-    double flops = 0;
+    double passes = 1;         // over the touches, one after the other
+    double flops = 0;          // of all passes
     std::string type;          // of the FLOPs
     double chaseSteps = 0;     // dependent loads over the first touch, one after the other
-    double fixedS = 0;
     double linkS = 0;          // over PCIe or NVLink
 };
 

@@ -80,7 +80,8 @@ double Cache::touch(CUdeviceptr p, double bytes, double capacity) {
     return hit;
 }
 
-double seconds(Device *d, const Work &w, double startS) {
+// pass is the time of one pass over what a piece of work touches.
+static double pass(Device *d, const Work &w, bool *allCached) {
     const Truth &t = truth();
     double read = 0, write = 0, cached = 0, all = 0;
     for (const Touch &touch : w.touches) {
@@ -89,14 +90,21 @@ double seconds(Device *d, const Work &w, double startS) {
         all += touch.bytes;
         (touch.write ? write : read) += touch.bytes - hit;
     }
-    double rate = read > 0 && write > 0 ? t.copyRate : write > 0 ? t.writeRate : t.readRate;
-    double s = std::max((read + write) / rate, all / t.l2Rate);
-    if (w.chaseSteps > 0) s = w.chaseSteps * (cached >= all ? t.l2LatencyS : t.memoryLatencyS);
-    if (w.flops > 0) {
-        auto f = t.flops.find(w.type);
-        s = std::max(s, w.flops / (f == t.flops.end() ? 1e12 : f->second));
-    }
-    return startS + std::max(s, w.linkS) + w.fixedS;
+    *allCached = cached >= all;
+    // A result of a few bytes does not make a reading kernel one that reads and writes.
+    double few = 0.01 * (read + write);
+    double rate = write <= few ? t.readRate : read <= few ? t.writeRate : t.copyRate;
+    return std::max((read + write) / rate, all / t.l2Rate);
+}
+
+double seconds(Device *d, const Work &w, double startS) {
+    const Truth &t = truth();
+    bool cached;
+    double s = pass(d, w, &cached);
+    if (w.passes > 1) s += (w.passes - 1) * pass(d, w, &cached); // the others are like the second
+    if (w.chaseSteps > 0) s = w.chaseSteps * (cached ? t.l2LatencyS : t.memoryLatencyS);
+    if (w.flops > 0) s = std::max(s, w.flops / t.flops.at(w.type));
+    return startS + std::max(s, w.linkS);
 }
 
 // speed is the share of its full clock at which a device runs now.
@@ -132,7 +140,6 @@ CUresult enqueue(CUstream s, Op op, double hostTakesS) {
     if (op.record) {
         op.record->pending++;
         op.record->stream = s;
-        s->recordsQueued++;
     }
     s->queue.push_back(std::move(op));
     return CUDA_SUCCESS;
@@ -149,8 +156,7 @@ static CUresult perform(CUstream s, const Op &op, bool timed) {
     s->nowS += took;
     d->busyS += took;
     double size = w.flops;
-    for (const Touch &t : w.touches) size += t.bytes;
-    // Between two events only the time counts, and a spin must always run.
+    for (const Touch &t : w.touches) size += t.bytes * w.passes;
     if (op.execute && (op.ready || (!timed && size <= truth().executeLimit))) {
         if (CUresult e = op.execute()) return e;
         if (op.kernel && wrongs(op.name))
@@ -191,6 +197,16 @@ static CUresult meet(CUstream s, Op &op, bool wait, bool timed, bool *met) {
     return CUDA_SUCCESS;
 }
 
+// onlyTimed reports whether of what follows an event, up to the next, only the
+// time counts: it stands behind a spin or is more than one operation. Running the
+// source of a whole batch would take the host too long; a single operation may be
+// one whose answer is looked at.
+static bool onlyTimed(CUstream s) {
+    for (size_t i = 1; i < s->queue.size(); i++)
+        if (s->queue[i].record) return s->spun || i > 2;
+    return false;
+}
+
 CUresult drain(CUstream s, bool wait, bool *done) {
     CUcontext c = s->context;
     *done = false;
@@ -204,7 +220,7 @@ CUresult drain(CUstream s, bool wait, bool *done) {
         s->hung |= op.hang;
         if (s->hung || (op.ready && !op.ready() && !wait)) return CUDA_SUCCESS;
         s->nowS = std::max(s->nowS, op.enqueuedS);
-        bool timed = s->recordsDone > 0 && s->recordsQueued > 0;
+        bool timed = s->timed;
         CUresult e = CUDA_SUCCESS;
         if (op.wait) {
             while (op.wait->pending && !op.wait->stream->draining) {
@@ -217,8 +233,7 @@ CUresult drain(CUstream s, bool wait, bool *done) {
             op.record->atS = s->nowS;
             op.record->recorded = true;
             op.record->pending--;
-            s->recordsQueued--;
-            s->recordsDone++;
+            s->timed = onlyTimed(s);
             s->factor = drawNoise(c->device);
         } else if (op.join) {
             bool met = false;
@@ -226,6 +241,7 @@ CUresult drain(CUstream s, bool wait, bool *done) {
             if (!e && !met) return CUDA_SUCCESS;
         } else {
             e = perform(s, op, timed);
+            s->spun |= (bool)op.ready;
         }
         s->queue.pop_front();
         if (e) c->lost = e;
@@ -234,10 +250,9 @@ CUresult drain(CUstream s, bool wait, bool *done) {
         for (Op &op : s->queue)
             if (op.record) op.record->pending--;
         s->queue.clear();
-        s->recordsQueued = 0;
     }
     *done = true;
-    s->recordsDone = 0;
+    s->timed = s->spun = false;
     hostS = std::max(hostS, s->nowS);
     return c->lost;
 }

@@ -11,7 +11,7 @@
 
 namespace fake {
 
-// entered counts a call, notes its first, and returns the error to inject, if any. It
+// entered counts a call, notes its first, second, fourth, eighth and so on, and returns the error to inject, if any. It
 // does not return from an injected hang.
 CUresult entered(const char *call);
 

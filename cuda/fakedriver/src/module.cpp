@@ -139,7 +139,6 @@ std::map<std::string, std::unique_ptr<CUfunc_st>> entries(const std::string &sou
         out[f->name] = std::move(f);
         at = end;
     }
-    if (out.empty()) throw Refused{CUDA_ERROR_INVALID_PTX, "ptxas fatal: no entry function"};
     // Shared memory that is declared for all: clang puts a function's own there too, under the function's name.
     for (size_t i = global.find(".shared"); i != std::string::npos; i = global.find(".shared", i + 1)) {
         std::string d = global.substr(i, global.find(';', i) - i);

@@ -22,7 +22,7 @@ struct Truth {
     double l2Rate = 4e12;
     double h2dRate = 24e9, d2hRate = 25e9, peerRate = 200e9;
     bool peer = true;
-    std::map<std::string, double> flops; // by type: bf16, fp16, tf32, fp32, fp64, fp8, int8
+    std::map<std::string, double> flops = {{"fp64", 19.5e12}, {"fp32", 19.5e12}, {"tf32", 156e12}, {"bf16", 312e12}, {"fp16", 312e12}, {"int8", 624e12}, {"fp8", 624e12}};
 
     double memoryLatencyS = 500e-9, l2LatencyS = 200e-9; // a dependent load
     double kernelS = 2e-6;      // the least that a kernel takes on the device, gap to the next included
