@@ -33,5 +33,7 @@ fi
 "$BENCH" gate "$tonight" --baseline "$RESULTS" --model --junit gate.xml --format md -o gate.md
 gate=$?
 [ ! -f gate.md ] || cat gate.md
-[ "$gate" -ne 0 ] || [ "$ran" -eq 0 ] || gate=$ran # a failed case turns a night red, too
+case $gate in
+0 | 4) [ "$ran" -eq 0 ] || gate=$ran ;; # a failed case turns a night red, too
+esac
 exit "$gate"

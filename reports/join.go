@@ -155,6 +155,8 @@ type context struct {
 	regimes    *predict.Regimes
 	// unknown is why nothing is predicted, or "".
 	unknown string
+	// memo, where not nil, keeps predictions that other runs share (Stream).
+	memo *memo
 }
 
 func (d *Devices) context(run *datasets.Run, id, override string, tiers []datasets.Tier) *context {
@@ -243,6 +245,10 @@ func (j *Joined) predict(c *context, tiers []datasets.Tier) {
 	}
 	j.Regime = c.regimes.Of(w)
 	j.BandwidthBytesPerS = c.regimes.MemoryBandwidth()
+	if c.memo != nil {
+		c.memo.predict(j, c.predictors, tiers)
+		return
+	}
 	for i, p := range c.predictors {
 		j.Predictions[i] = p.Predict(w)
 	}

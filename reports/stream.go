@@ -51,6 +51,7 @@ func Stream(s *datasets.Scanner, paths []string, tiers []datasets.Tier, devices 
 				return
 			}
 		}
+		memos := map[string]*memo{}
 		var file *datasets.File
 		var head *datasets.Run
 		var contexts map[string]*context
@@ -71,7 +72,14 @@ func Stream(s *datasets.Scanner, paths []string, tiers []datasets.Tier, devices 
 			predictions := make([]datasets.Prediction, len(batch.Rows)*len(tiers))
 			for i := range batch.Rows {
 				if id := batch.Rows[i].DeviceID; contexts[id] == nil {
-					contexts[id] = devices.context(head, id, override, tiers)
+					c := devices.context(head, id, override, tiers)
+					if devices.shared(id, override) {
+						if memos[id] == nil {
+							memos[id] = new(memo)
+						}
+						c.memo = memos[id]
+					}
+					contexts[id] = c
 				}
 			}
 			overChunks(len(joined), func(i int) {
@@ -84,6 +92,19 @@ func Stream(s *datasets.Scanner, paths []string, tiers []datasets.Tier, devices 
 			}
 		}
 	}
+}
+
+// shared reports whether a device is the same in every run, but for its
+// ceilings: the one given, or the catalogue's.
+func (d *Devices) shared(id, override string) bool {
+	if d.Override != nil && id == override {
+		return true
+	}
+	if d.Lookup == nil {
+		return false
+	}
+	_, ok := d.Lookup(id)
+	return ok
 }
 
 // JoinColumns are the columns that joining and counting a row needs.
