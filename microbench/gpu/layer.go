@@ -3,9 +3,11 @@ package gpu
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 
 	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/datasets"
 	"bench/microbench"
 )
@@ -40,9 +42,13 @@ type layer struct {
 	activations []tensor
 	closers     []func() error
 	// names are what does the work, libraries with their versions.
-	names   []string
-	version string
-	err     error
+	names []string
+	// library is cuBLASLt, nil before the first product; noLibrary where it is
+	// missing. version is its.
+	library   *cublaslt.Handle
+	noLibrary bool
+	version   string
+	err       error
 }
 
 // step enqueues one launch, or one library call, on copy c of the weights.
@@ -217,6 +223,8 @@ func (l *layer) newCase(launch string) (microbench.Case, error) {
 
 func (l *layer) free() error {
 	var first error
+	// What was opened last goes first: plans before their library.
+	slices.Reverse(l.closers)
 	for _, f := range append(l.closers, l.m.free) {
 		if err := f(); err != nil && first == nil {
 			first = err

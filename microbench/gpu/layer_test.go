@@ -3,6 +3,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -22,6 +23,10 @@ func simulatedBackend(t *testing.T, truth fakedriver.Truth) *Backend {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if os.Getenv("BENCH_LIBCUBLASLT") == "" {
+		// A real one would look for its GPU.
+		t.Setenv("BENCH_LIBCUBLASLT", "/nonexistent/libcublasLt.so.12")
 	}
 	// A small L2, so that a few copies are cold.
 	truth.SIMT, truth.ExecuteLimit, truth.L2Bytes = path, 1e12, 256<<10
@@ -47,6 +52,31 @@ func checkAll(t *testing.T, b *Backend, w datasets.Workload) {
 			t.Fatalf("%s: %+v, %v", w.Key(), got, err)
 		}
 	}
+}
+
+// With cuBLASLt the projections are its, and are checked as the built-in ones
+// are.
+func TestDecodeLayerTakesCUBLASLtWhereItIsHere(t *testing.T) {
+	truth := fakedriver.Truth{}
+	b := simulatedBackend(t, truth)
+	implementation := func(w datasets.Workload) string {
+		c, err := b.Prepare(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		name, version := c.Implementation()
+		return name + ", " + version
+	}
+	if got := implementation(decodeLayer(nil)); !strings.Contains(got, "built-in mma.sync products") || strings.Contains(got, "cuBLASLt") {
+		t.Error(got)
+	}
+	t.Setenv("BENCH_LIBCUBLASLT", fakedriver.CUBLASLt(t, truth))
+	if got := implementation(decodeLayer(nil)); strings.Contains(got, "mma.sync") || !strings.Contains(got, "cuBLASLt's first heuristic") || !strings.Contains(got, ", 12.") {
+		t.Error(got)
+	}
+	checkAll(t, b, decodeLayer(nil))
+	checkAll(t, b, decodeLayer(func(w *datasets.DecodeLayer) { w.Experts, w.TopK, w.Type, w.Launch = 4, 2, datasets.FP16, "graph" }))
 }
 
 func decodeLayer(change func(*datasets.DecodeLayer)) datasets.DecodeLayer {

@@ -1,10 +1,12 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/cuda/kernels/reference"
 )
 
@@ -76,7 +78,7 @@ func (l *layer) grouped(tile groupedTile, r rowsOf, x, w tensor, outputs int64, 
 			return err
 		}
 		for _, row := range which {
-			l.checkProduct(v, c, v.row(x, c, row.from), w, row.place*outputs, v.row(y, 0, row.row), activation)
+			l.checkProduct(v, c, v.row(x, c, row.from), w, row.place*outputs, v.row(y, 0, row.row), activation, 0)
 		}
 		return v.err
 	})
@@ -84,12 +86,12 @@ func (l *layer) grouped(tile groupedTile, r rowsOf, x, w tensor, outputs int64, 
 }
 
 // checkProduct compares some elements of a row, activation(x·Wᵀ) with the rows
-// of w from `first` on.
-func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, first int64, y []float64, activation int) {
+// of w from `first` on. extra is the bound's for what else the product rounds.
+func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, first int64, y []float64, activation int, extra float64) {
 	columns := sample(int64(len(y)), sampledColumns)
 	sum := func(row int64) float64 { return reference.Dot(x, v.values(w, (first+row)*w.cols, w.cols)) }
 	want := make([]float64, len(columns))
-	bound := roundoff(l.t) + sumBound(w.cols)
+	bound := roundoff(l.t) + sumBound(w.cols) + extra
 	for i, o := range columns {
 		switch activation {
 		case groupedSiLUMul:
@@ -108,8 +110,56 @@ func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, fi
 	v.compare(pick(y, columns), want, 0, bound)
 }
 
-// product adds y = x·Wᵀ.
-func (l *layer) product(x, w tensor) tensor { return l.builtinProduct(x, w) }
+// product adds y = x·Wᵀ by cuBLASLt and the proposal that its heuristics think
+// best, as frameworks take it; by the built-in kernel where the library is
+// missing or has no kernel for the product.
+func (l *layer) product(x, w tensor) tensor {
+	if l.err != nil {
+		return tensor{}
+	}
+	if l.library == nil && !l.noLibrary {
+		lib, err := cublaslt.Open()
+		if l.noLibrary = err != nil; l.noLibrary {
+			return l.builtinProduct(x, w)
+		}
+		if l.library, l.err = lib.NewHandle(l.g.ctx); l.err != nil {
+			return tensor{}
+		}
+		l.closers = append(l.closers, l.library.Close)
+		l.version = lib.Version()
+	}
+	if l.noLibrary {
+		return l.builtinProduct(x, w)
+	}
+	plan, err := l.library.Plan(cublaslt.Product{M: x.rows, N: w.rows, K: w.cols, Type: string(l.t), TransposeB: true}, 1)
+	if refused := (*cublaslt.Error)(nil); errors.As(err, &refused) && refused.NotSupported() {
+		return l.builtinProduct(x, w)
+	}
+	if err != nil {
+		l.err = err
+		return tensor{}
+	}
+	l.closers = append(l.closers, plan.Close)
+	y := l.buffer(l.t, x.rows, w.rows)
+	l.uses("cuBLASLt's first heuristic")
+	l.kernels = append(l.kernels, "cublasLtMatmul")
+	l.steps = append(l.steps, func(s *cuda.Stream, c int64) error { return plan.Enqueue(s, x.at(c), w.at(c), y.p, 1, 0) })
+	// Parts of a split sum may be rounded to the type before they are added.
+	extra := 0.0
+	if a := plan.Algorithms[0]; a.Reduction == reductionOutputType {
+		extra = float64(a.SplitK) * roundoff(l.t)
+	}
+	l.checked(func(v *verification, c int64) error {
+		for _, r := range sample(x.rows, sampledRows) {
+			l.checkProduct(v, c, v.row(x, c, r), w, 0, v.row(y, 0, r), groupedPlain, extra)
+		}
+		return v.err
+	})
+	return y
+}
+
+// reductionOutputType is CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE (cublasLt.h 12.4).
+const reductionOutputType = 4
 
 // builtinProduct is a grouped product of one expert.
 func (l *layer) builtinProduct(x, w tensor) tensor {
