@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"bench/datasets"
@@ -166,7 +167,11 @@ func finding(j *reports.Joined, night []*datasets.Run, against string) Finding {
 	default:
 		f.MeasuredS = m.TimeS
 		if w := compare.Withheld(m); len(w) > 0 {
-			f.Why = w[0].Text
+			names := make([]string, len(w))
+			for i, c := range w {
+				names[i] = c.Name
+			}
+			f.Why = strings.Join(names, ", ")
 			if m.Reason != "" {
 				f.Why += ": " + m.Reason
 			}

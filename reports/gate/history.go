@@ -101,7 +101,7 @@ func Detect(nights []Night, alpha float64, guard Guard) (Change, bool) {
 	}
 	out := split(nights, since(nights, longest, best.Slower))
 	out.P = min(1, best.P*float64(tests))
-	out.Detectable = -compare.Quantile(min(alpha/float64(tests), guard[threeNights]), tonight.df) * math.Sqrt(tonight.Scale*tonight.Scale*(medianVariance/3+1/float64(n))+tonight.doubt)
+	out.Detectable = -compare.Quantile(min(alpha/float64(tests), guard[threeNights]), tonight.df) * math.Sqrt(tonight.Scale*tonight.Scale*(medianVariance(3)+1/float64(n))+tonight.doubt)
 	// A change that the last night does not show has passed.
 	if now := tonight.Shift + tonight.Level - out.Level; now*out.Shift <= 0 || math.Abs(now) < math.Abs(out.Shift)/2 {
 		out.P = 1
@@ -109,9 +109,19 @@ func Detect(nights []Night, alpha float64, guard Guard) (Change, bool) {
 	return out, true
 }
 
-// medianVariance is the variance of a median over that of a mean: π/2 of many
-// normal values, and less of few.
-const medianVariance = math.Pi / 2
+// medianVariance is the variance of the lower median of k independent normal
+// values of variance 1: exactly for one and two, within 1 % for more of an odd
+// number (Harter and Balakrishnan, "CRC Handbook of Tables for the Use of Order
+// Statistics in Estimation", 1996).
+func medianVariance(k int) float64 {
+	switch k {
+	case 1:
+		return 1
+	case 2:
+		return 1 - 1/math.Pi
+	}
+	return math.Pi / float64(2*k+1)
+}
 
 // splits are the numbers of nights that are tested, and threeNights the place
 // of 3 among them.
@@ -202,10 +212,7 @@ func split(nights []Night, k int) Change {
 	if after < c.Level {
 		after = min(c.Level, logs[k/2])
 	}
-	spread := 1 / float64(k)
-	if k > 1 {
-		spread *= medianVariance
-	}
+	spread := medianVariance(k)
 	c.Shift, c.Scale = after-c.Level, math.Sqrt(variance)
 	c.Slower = c.Shift > 0
 	c.df = float64(len(head) - 1)

@@ -3,6 +3,7 @@ package gate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -28,8 +29,8 @@ func TestDetectByHand(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// t of 0.005 (two tests) with 5 degrees of freedom is 4.0321; the scatter of
-	// .021909 over three nights' median is √(π/6 + 1/7) of itself.
-	if want := 4.032143 * 0.021909 * math.Sqrt(math.Pi/6+1.0/7); math.Abs(got.Detectable-want) > 1e-5 {
+	// .021909 over three nights' median is √(π/7 + 1/7) of itself.
+	if want := 4.032143 * 0.021909 * math.Sqrt(math.Pi/7+1.0/7); math.Abs(got.Detectable-want) > 1e-5 {
 		t.Errorf("detectable %g, want %g", got.Detectable, want)
 	}
 	if _, ok := Detect(nights(1, 2, 3, 4, 5), 0.01, NoGuard); ok {
@@ -187,5 +188,28 @@ func TestGuardByHand(t *testing.T) {
 	}
 	if got := NewGuard(least, 0.01); got[0] != 0.02 {
 		t.Errorf("%v", got)
+	}
+}
+
+// Against 200,000 draws: the standard error of their variance is some 0.3 %.
+func TestMedianVariance(t *testing.T) {
+	random := rand.New(rand.NewPCG(13, 14))
+	for _, k := range splits {
+		const trials = 200000
+		var sum, squares float64
+		x := make([]float64, k)
+		for range trials {
+			for i := range x {
+				x[i] = random.NormFloat64()
+			}
+			slices.Sort(x)
+			m := x[(k-1)/2]
+			sum += m
+			squares += m * m
+		}
+		got := squares/trials - sum/trials*sum/trials
+		if want := medianVariance(k); math.Abs(got/want-1) > 0.03 {
+			t.Errorf("the lower median of %d has variance %.4f, not %.4f", k, got, want)
+		}
 	}
 }
