@@ -78,6 +78,16 @@ func share(w datasets.Workload, dev *datasets.Device, arithmetic bool) float64 {
 	return min(1, n/float64(dev.Units))
 }
 
+// StreamsMemory reports whether a stream's bandwidth is that of main memory: it
+// reads, and its working set is at least twice the last-level cache.
+func StreamsMemory(s datasets.Stream, dev *datasets.Device) bool {
+	switch s.Kernel {
+	case "read", "copy", "copy_nt", "scale", "triad", "triad_nt", "dot":
+		return float64(s.SizeBytes) >= 2*dev.LastLevel().SizeBytes.Value
+	}
+	return false
+}
+
 // bestMemory is the best bandwidth with main memory: of a stream over at least
 // twice the last-level cache, or where there is none, of any operation that
 // memory bounds.
@@ -91,12 +101,7 @@ func bestMemory(s *Subject, dev *datasets.Device) string {
 		}
 		st, isStream := w.(datasets.Stream)
 		if isStream {
-			switch st.Kernel {
-			case "read", "copy", "copy_nt", "scale", "triad", "triad_nt", "dot":
-			default:
-				continue
-			}
-			if float64(st.SizeBytes) < 2*dev.LastLevel().SizeBytes.Value {
+			if !StreamsMemory(st, dev) {
 				continue
 			}
 		} else if stream || j.Regime != "memory" {
@@ -232,6 +237,10 @@ func (r *Report) off(suite datasets.Suite, rows []judged, bias float64) string {
 	return s
 }
 
+// minSwitchRows is how many sizes a verdict on an all-reduce needs: one or two
+// may have been disturbed.
+const minSwitchRows = 3
+
 // allReduceVerdict looks at the all-reduces of the most ranks that bandwidth
 // decides: where their median is below its prediction, it says by how much, and
 // where the device's switch can add but the largest does no better than the
@@ -253,7 +262,7 @@ func (r *Report) allReduceVerdict(rows []judged, dev *datasets.Device) string {
 			most = append(most, j)
 		}
 	}
-	if len(most) == 0 {
+	if len(most) < minSwitchRows {
 		return ""
 	}
 	bias := medianError(most)

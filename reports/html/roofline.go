@@ -136,7 +136,7 @@ func roofs(table *grid, name string, d *datasets.Device, rows []*reports.Joined,
 				measured[w.Type] = max(measured[w.Type], w.FLOPs()/c.Seconds)
 			}
 		case datasets.Stream:
-			if float64(w.SizeBytes) >= 2*d.LastLevel().SizeBytes.Value && w.Kernel != "latency" && w.Kernel != "launch" && w.Rows == 0 {
+			if reports.StreamsMemory(w, d) {
 				bandwidth = max(bandwidth, w.Bytes()/c.Seconds)
 			}
 		}
