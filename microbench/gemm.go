@@ -14,6 +14,9 @@ var gemmSuite = suite{
 	name: datasets.SuiteGEMM, share: 0.18,
 	takes: []string{"dtype", "batch", "ranks"},
 	workloads: func(a *axes) ([]datasets.Workload, error) {
+		if a.dev.Kind == "gpu" {
+			return gpuGEMMs(a), nil
+		}
 		var out []datasets.Workload
 		types := or(a.DTypes, a.types()...)
 		for _, t := range types {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/cuda/kernels"
 	"bench/datasets"
 	"bench/datasets/catalog"
@@ -19,6 +20,8 @@ type gpu struct {
 	modules   map[string]*cuda.Module
 	functions map[[2]string]*cuda.Function
 	hold      *hold
+	// products is cuBLASLt, nil before its first use.
+	products *cublaslt.Handle
 }
 
 func (g *gpu) open() error {
@@ -44,6 +47,10 @@ func (g *gpu) close() error {
 		return nil
 	}
 	ctx := g.ctx
+	if g.products != nil {
+		g.products.Close() // a lost context has nothing left to free
+		g.products = nil
+	}
 	g.ctx, g.stream, g.hold = nil, nil, nil
 	return ctx.Close() // and with it all that is in the context
 }

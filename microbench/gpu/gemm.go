@@ -1,10 +1,204 @@
 package gpu
 
 import (
+	"errors"
+	"fmt"
+
+	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/datasets"
 	"bench/microbench"
 )
 
+// proposals is how many of the heuristics' algorithms are timed for a product.
+const proposals = 16
+
+// The scales of fp8 operands: powers of two, so that they round nothing, and not
+// one, so that the answer shows that they were applied.
+const (
+	fp8ScaleA = 0.5
+	fp8ScaleB = 0.25
+)
+
+// product is a library GEMM on one GPU: C = A·Bᵀ, all row-major, B being stored
+// as a linear layer's weights, [n, k]: the only layout that 8-bit types have, and
+// taken for all. A copy of the three for each iteration of a round.
+type product struct {
+	b       *Backend
+	w       datasets.GEMM
+	plan    *cublaslt.Plan
+	a, bt   cuda.Ptr
+	c       cuda.Ptr
+	aStride int64
+	bStride int64
+	cStride int64
+	copies  int64
+}
+
 func (b *Backend) prepareGEMM(w datasets.GEMM) (microbench.Case, error) {
-	return nil, skip("%s/%s has no GPU kernel yet", w.Suite(), w.Op())
+	switch {
+	case w.Ranks != 1:
+		return nil, skip("%s/%s is one GPU's: %d ranks have no meaning", w.Suite(), w.Op(), w.Ranks)
+	case w.Kernel == "peak":
+		return b.preparePeak(w)
+	case w.Format != "":
+		return nil, skip("a GPU has no kernel for %s weights here", w.Format)
+	}
+	handle, err := b.gpus[0].cublasLt()
+	if err != nil {
+		return nil, err
+	}
+	return b.prepareProduct(w, handle)
+}
+
+func (b *Backend) prepareProduct(w datasets.GEMM, handle *cublaslt.Handle) (microbench.Case, error) {
+	up := func(elements int64, size float64) int64 { return (int64(float64(elements)*size) + 255) / 256 * 256 }
+	p := &product{b: b, w: w, aStride: up(w.M*w.K, w.Type.Size()), bStride: up(w.N*w.K, w.Type.Size()), cStride: up(w.M*w.N, w.Type.OutSize())}
+	touched := p.aStride + p.bStride + p.cStride
+	p.copies = b.blocks(w.Cache, touched)
+	arena := b.memory()
+	p.a, p.bt, p.c = arena.alloc(p.copies*p.aStride), arena.alloc(p.copies*p.bStride), arena.alloc(p.copies*p.cStride)
+	spec := cublaslt.Product{M: w.M, N: w.N, K: w.K, Type: string(w.Type), TransposeB: true}
+	if w.Type == datasets.FP8 {
+		spec.ScaleA, spec.ScaleB = arena.scalar(fp8ScaleA), arena.scalar(fp8ScaleB)
+	}
+	closed := func() error {
+		var err error
+		if p.plan != nil {
+			err = p.plan.Close()
+			p.plan = nil
+		}
+		return errors.Join(err, arena.free())
+	}
+	err := arena.err
+	if err == nil {
+		err = p.fill(b.options.Zeros)
+	}
+	if err == nil {
+		if p.plan, err = handle.Plan(spec, proposals); declined(err) {
+			err = skip("gemm/matmul %s, m=%d n=%d k=%d: %v", w.Type, w.M, w.N, w.K, err)
+		}
+	}
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	work := work{enqueue: p.enqueue, copies: p.copies, check: p.check, close: closed, name: "cublaslt",
+		flush: w.Cache == datasets.Cold && p.copies == 1 && touched < 3*b.gpus[0].device.L2Bytes}
+	timed, err := p.choose(work)
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	lib := handle.Library()
+	work.version = fmt.Sprintf("%s at %s: %s, the fastest of %d; default epilogue, B as [n, k]", lib.Version(), lib.Path(), p.plan.Algorithms[p.plan.Use], timed)
+	return b.newCase(work), nil
+}
+
+// scaleOf is what random numbers in [−1, 1) are multiplied by in operands of a type.
+func scaleOf(t datasets.DType) float64 {
+	if t == datasets.INT8 {
+		return 127
+	}
+	return 1
+}
+
+// The seeds of A and B.
+const seedA, seedB = 1, 2
+
+// fill sets all copies, each to the same numbers.
+func (p *product) fill(zeros bool) error {
+	g := p.b.gpus[0]
+	for i := range p.copies {
+		if err := g.fill(p.a+cuda.Ptr(i*p.aStride), p.w.Type, p.w.M*p.w.K, seedA, scaleOf(p.w.Type), zeros); err != nil {
+			return err
+		}
+		if err := g.fill(p.bt+cuda.Ptr(i*p.bStride), p.w.Type, p.w.N*p.w.K, seedB, scaleOf(p.w.Type), zeros); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *product) enqueue(s *cuda.Stream, i int64) error {
+	i %= p.copies
+	return p.plan.Enqueue(s, p.a+cuda.Ptr(i*p.aStride), p.bt+cuda.Ptr(i*p.bStride), p.c+cuda.Ptr(i*p.cStride), 1, 0)
+}
+
+// Each proposal is run trialRuns times, of trialSeconds or one product, after one
+// that loads its kernel.
+const (
+	trialRuns    = 3
+	trialSeconds = 2e-3
+)
+
+// choose times the heuristics' proposals and sets the plan to the fastest of
+// them: the first is a guess. It returns how many could be timed. The case
+// is measured afresh afterwards, so the choice of the luckiest biases no sample.
+func (p *product) choose(w work) (timed int, err error) {
+	best, fastest := -1, 0.0
+	for i := range p.plan.Algorithms {
+		p.plan.Use = i
+		c := p.b.newCase(w).(*gpuCase)
+		t, err := p.trial(c)
+		var refused *cublaslt.Error
+		if errors.As(err, &refused) {
+			continue // a proposal that does not run on this GPU is the library's mistake, not ours
+		}
+		if err != nil {
+			return timed, err
+		}
+		timed++
+		if best < 0 || t < fastest {
+			best, fastest = i, t
+		}
+	}
+	if best < 0 {
+		return 0, skip("gemm/matmul %s, m=%d n=%d k=%d: none of cuBLASLt's %d proposals runs", p.w.Type, p.w.M, p.w.N, p.w.K, len(p.plan.Algorithms))
+	}
+	p.plan.Use = best
+	return timed, nil
+}
+
+func (p *product) trial(c *gpuCase) (seconds float64, err error) {
+	var t microbench.Timing
+	for range 2 {
+		if t, err = c.Batch(1); err != nil {
+			return 0, err
+		}
+	}
+	n := max(1, min(int64(trialSeconds/max(t.Seconds, 1e-9)), c.held))
+	if t.Seconds > 10*trialSeconds {
+		return t.Seconds, nil // one long product says enough
+	}
+	for i := range trialRuns {
+		if t, err = c.Batch(n); err != nil {
+			return 0, err
+		}
+		if s := t.Seconds / float64(n); i == 0 || s < seconds {
+			seconds = s
+		}
+	}
+	return seconds, nil
+}
+
+// declined reports whether the library has no kernel for a product.
+func declined(err error) bool {
+	var e *cublaslt.Error
+	return errors.As(err, &e) && e.NotSupported()
+}
+
+// cublasLt is the library on this GPU, started once. Where it is missing, that is
+// a *SkipError.
+func (g *gpu) cublasLt() (*cublaslt.Handle, error) {
+	if g.products == nil {
+		lib, err := cublaslt.Open()
+		if err != nil {
+			return nil, skip("no libcublasLt: library GEMM skipped, peak-issue still runs: %v", err)
+		}
+		if g.products, err = lib.NewHandle(g.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return g.products, nil
 }

@@ -1,7 +1,7 @@
 package gpu
 
 import (
-	"bench/cuda/dynamic"
+	"bench/cuda/cublaslt"
 	"bench/cuda/nccl"
 )
 
@@ -14,8 +14,8 @@ func libraries() map[string]string {
 	} else {
 		out["libnccl"] = "missing, so collectives are skipped: " + err.Error()
 	}
-	if l, err := dynamic.OpenOverridden("BENCH_LIBCUBLASLT", []string{"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11"}); err == nil {
-		out["libcublaslt"] = l.Path()
+	if l, err := cublaslt.Open(); err == nil {
+		out["libcublaslt"] = l.Version() + " at " + l.Path()
 	} else {
 		out["libcublaslt"] = "missing, so library GEMM is skipped; peak-issue still runs: " + err.Error()
 	}
