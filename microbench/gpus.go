@@ -56,6 +56,18 @@ func (r *runState) faults(m *datasets.Measurement, g *probes.GPUTelemetry) {
 	}
 }
 
+// runSentinel runs the sentinel, and once more in a fresh process where the one
+// that a case left behind cannot.
+func (r *runState) runSentinel() (float64, error) {
+	seconds, err := r.Backend.Sentinel()
+	if s, ok := r.Backend.(Separate); ok && err != nil {
+		r.notes = append(r.notes, "the sentinel had to be run again in a fresh process: "+err.Error())
+		s.Renew()
+		return r.Backend.Sentinel()
+	}
+	return seconds, err
+}
+
 // gpuConditions are the conditions that NVML gives.
 func gpuConditions(c *datasets.Conditions, g *probes.GPUTelemetry) {
 	c.ClockHz, c.MemoryClockHz, c.PowerWatt, c.TemperatureC = g.ClockHz, g.MemoryClockHz, g.PowerWatt, g.TemperatureC

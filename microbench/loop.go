@@ -75,7 +75,7 @@ type watch interface {
 func (l *Loop) Run(ctx context.Context, p Plan, done []datasets.Row) (rows []datasets.Row, notes []string, err error) {
 	r := l.begin(p, done)
 	if r.missing() > 0 || len(r.again) > 0 {
-		if r.sentinel, err = newSentinel(l.Backend.Sentinel, sentinelSeconds(p.Time)); err != nil {
+		if r.sentinel, err = newSentinel(r.runSentinel, sentinelSeconds(p.Time)); err != nil {
 			return r.rows(), nil, err
 		}
 		r.notes = append(r.notes, fmt.Sprintf("sentinel: %.3g ms at the start; drift beyond ±%.0f %% flags a case", r.sentinel.start*1e3, r.sentinel.band*100))

@@ -81,7 +81,7 @@ func (m *measuring) part(ctx context.Context, p *part, before int, show *progres
 	}}
 	rows, notes, err := loop.Run(ctx, p.plan, done)
 	if n := backend.Renewals(); n > 0 && len(p.gpus) > 0 {
-		notes = append(notes, fmt.Sprintf("the measuring process was replaced %d times: see the failed cases", n))
+		notes = append(notes, fmt.Sprintf("fresh measuring processes that faults made necessary: %d", n))
 	}
 	m.rows = append(m.rows, rows...)
 	for _, n := range notes {
