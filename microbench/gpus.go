@@ -56,11 +56,11 @@ func (r *runState) faults(m *datasets.Measurement, g *probes.GPUTelemetry) {
 	}
 }
 
-// runSentinel runs the sentinel, and once more in a fresh process where the one
-// that a case left behind cannot.
+// runSentinel runs the sentinel. Before the first case no case can be blamed for
+// one that does not run: a fresh process is asked once more, and the note says so.
 func (r *runState) runSentinel() (float64, error) {
 	seconds, err := r.Backend.Sentinel()
-	if s, ok := r.Backend.(Separate); ok && err != nil {
+	if s, ok := r.Backend.(Separate); ok && err != nil && r.sentinel == nil {
 		r.notes = append(r.notes, "the sentinel had to be run again in a fresh process: "+err.Error())
 		s.Renew()
 		return r.Backend.Sentinel()
