@@ -61,6 +61,14 @@ ptx:
 ptx-check:
 	cuda/kernels/ptx.sh check
 
+# Registers, spills and hot loops by ptxas; a spill fails. CUDA_TOOLS says where the toolkit is.
+ptx-assemble:
+	$(GO) run ./cuda/kernels/assemble
+
+# The same, written into docs/kernels.md.
+kernels-doc:
+	$(GO) run ./cuda/kernels/assemble docs/kernels.md
+
 # The program killed at 1,000 random moments; some 20 minutes.
 kill-study:
 	KILLS=1000 $(GO) test -run KilledAtRandomMoments -count=1 -timeout 60m -v ./cmd/bench
