@@ -52,7 +52,8 @@ type Truth struct {
 	// Fail, Hang, Wrong and Lose are faults (src/fault.h): "cuMemAlloc_v2:3:2".
 	Fail, Hang, Wrong, Lose string
 	// StateDir makes a fault happen once over all processes; Log is a file that
-	// gets a line with a call's name when a process has made it 1, 2, 4, 8, … times.
+	// gets a line with a call's name when a process has made it 1, 2, 4, 8, … times,
+	// and "throttled" for a batch that ran in an episode.
 	StateDir, Log string
 }
 

@@ -107,12 +107,16 @@ double seconds(Device *d, const Work &w, double startS) {
     return startS + std::max(s, w.linkS);
 }
 
+static bool throttled(double nowS) {
+    const Truth &t = truth();
+    return t.throttlePeriodS > 0 && std::fmod(nowS, t.throttlePeriodS) > t.throttlePeriodS - t.throttleS;
+}
+
 // speed is the share of its full clock at which a device runs now.
 static double speed(Device *d, double nowS) {
     const Truth &t = truth();
     double v = 1 - t.sag * (1 - std::exp(-d->busyS / t.sagS));
-    if (t.throttlePeriodS > 0 && std::fmod(nowS, t.throttlePeriodS) > t.throttlePeriodS - t.throttleS) v *= t.throttleFactor;
-    return v;
+    return throttled(nowS) ? v * t.throttleFactor : v;
 }
 
 static double drawNoise(Device *d) {
@@ -153,6 +157,7 @@ static CUresult perform(CUstream s, const Op &op, bool timed) {
         if (t.bytes > 0 && !owner(t.at, t.bytes)) return CUDA_ERROR_ILLEGAL_ADDRESS;
     if (op.ready) hostS = std::max(hostS, s->nowS);
     double took = seconds(d, w, op.startS) * s->factor / speed(d, s->nowS);
+    s->throttled |= throttled(s->nowS);
     s->nowS += took;
     d->busyS += took;
     double size = w.flops;
@@ -252,7 +257,8 @@ CUresult drain(CUstream s, bool wait, bool *done) {
         s->queue.clear();
     }
     *done = true;
-    s->timed = s->spun = false;
+    if (s->throttled) note("throttled"); // what NVML would tell
+    s->timed = s->spun = s->throttled = false;
     hostS = std::max(hostS, s->nowS);
     return c->lost;
 }

@@ -75,6 +75,7 @@ struct CUstream_st {
     std::deque<fake::Op> queue;
     double nowS = 0;
     double factor = 1; // this batch's noise
+    bool throttled = false;           // something ran in an episode
     bool spun = false, timed = false; // since the queue was last empty: see onlyTimed
     bool hung = false, draining = false;
     CUgraph capture = nullptr;
