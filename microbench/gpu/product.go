@@ -114,8 +114,10 @@ func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, fi
 // best, as frameworks take it; by the built-in kernel where the library is
 // missing or has no kernel for the product.
 func (l *layer) product(x, w tensor) tensor {
+	// After an error nothing is launched, but later steps still ask for the shape.
+	none := tensor{t: l.t, rows: x.rows, cols: w.rows}
 	if l.err != nil {
-		return tensor{}
+		return none
 	}
 	if l.library == nil && !l.noLibrary {
 		lib, err := cublaslt.Open()
@@ -123,7 +125,7 @@ func (l *layer) product(x, w tensor) tensor {
 			return l.builtinProduct(x, w)
 		}
 		if l.library, l.err = lib.NewHandle(l.g.ctx); l.err != nil {
-			return tensor{}
+			return none
 		}
 		l.closers = append(l.closers, l.library.Close)
 		l.version = lib.Version()
@@ -137,7 +139,7 @@ func (l *layer) product(x, w tensor) tensor {
 	}
 	if err != nil {
 		l.err = err
-		return tensor{}
+		return none
 	}
 	l.closers = append(l.closers, plan.Close)
 	y := l.buffer(l.t, x.rows, w.rows)

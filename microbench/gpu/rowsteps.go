@@ -24,7 +24,7 @@ func blockPerRow(t datasets.DType, rows, cols int64) cuda.Launch {
 
 // threadPerVector is a thread for each `each` elements of each row.
 func threadPerVector(rows, cols, each int64) cuda.Launch {
-	threads := min(256, ceilDiv(ceilDiv(cols, each), 32)*32)
+	threads := max(32, min(256, ceilDiv(ceilDiv(cols, each), 32)*32))
 	return cuda.Launch{Grid: [3]int{int(rows), int(ceilDiv(cols, each*threads))}, Block: [3]int{int(threads)}}
 }
 
