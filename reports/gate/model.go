@@ -15,6 +15,11 @@ import (
 // knownTail is how rare a row beyond a known error's P99 is on sound hardware.
 const knownTail = 0.01
 
+// widestLimit is the largest limit that is used, as measured over predicted. A
+// wider one would pass hardware at half its speed: such a prediction decides
+// nothing.
+const widestLimit = 2
+
 // informed lists the tiers, the one to judge by first.
 var informed = []datasets.Tier{datasets.TierCalibrated, datasets.TierCeilings, datasets.TierTransferred, datasets.TierDatasheet}
 
@@ -107,6 +112,10 @@ func (f *Finding) predicted(j *reports.Joined, tiers []datasets.Tier, known know
 			if tier == datasets.TierCeilings {
 				why += "; --baseline PATH gives it those of earlier nights"
 			}
+			continue
+		}
+		if k.P99 > widestLimit {
+			why = fmt.Sprintf("the %s tier is too far off to judge by: of sound rows one in a hundred is %s slower than it says, or more (%s)", tier, reports.Percent(k.P99-1), k.words())
 			continue
 		}
 		f.Tier, f.KnownError, f.Known, f.Binds = tier, k.P90, k.words(), p.Binds
