@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -14,6 +15,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A run in this very process starts the test binary again for its cases: it
+	// must not run the tests again, and with them such a run, for ever.
+	if len(os.Args) > 1 && slices.Contains([]string{childVerb, followVerb, guardVerb}, os.Args[1]) {
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	testscript.Main(m, map[string]func(){"bench": main})
 }
 
