@@ -83,6 +83,16 @@ func add2(add func(string, ...any), word, notable string) {
 	}
 }
 
+// onGPU reports whether a row is of a GPU, which writes sectors as they are: a
+// CPU's caches fetch a line before a plain store overwrites part of it.
+func (r *Report) onGPU(j *Joined) bool {
+	if j.Run >= len(r.Runs) {
+		return false
+	}
+	d := r.Runs[j.Run].Device(j.Row.DeviceID)
+	return d != nil && d.Kind == "gpu"
+}
+
 // Extras are up to two short facts beside a measured time: the suite's own
 // figures (a rate, a bandwidth, a load), "" where there is none.
 func (r *Report) Extras(j *Joined) (left, right string) {
@@ -95,7 +105,7 @@ func (r *Report) Extras(j *Joined) (left, right string) {
 		if w.Kernel == "latency" || w.Kernel == "launch" {
 			return "", ""
 		}
-		if wa := w.WriteAllocateBytes(); wa > 0 {
+		if wa := w.WriteAllocateBytes(); wa > 0 && !r.onGPU(j) {
 			left = fmt.Sprintf("+%.0f %% write-allocate", wa/w.Bytes()*100)
 		}
 		return left, BytesPerSecond(w.Bytes() / t)
