@@ -25,9 +25,10 @@ import (
 // file was being written when the machine stopped, and is dropped; a wrong
 // line anywhere else is corruption, and is refused.
 type Journal struct {
-	path string
-	file *os.File
-	err  error
+	path     string
+	file     *os.File
+	err      error
+	restored int
 }
 
 // JournalHeader says which run a journal is of.
@@ -52,7 +53,7 @@ func CreateJournal(path string, header JournalHeader) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
 			return nil, fmt.Errorf("journal %s exists already: resume it, or move it away", path)
@@ -71,6 +72,7 @@ func CreateJournal(path string, header JournalHeader) (*Journal, error) {
 	}
 	if err := syncFolder(filepath.Dir(path)); err != nil {
 		f.Close()
+		os.Remove(path)
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	return j, nil
@@ -124,8 +126,9 @@ func ReadJournal(path string) (header JournalHeader, rows []Row, torn bool, err 
 	return header, rows, torn, nil
 }
 
-// Append writes one row and waits until the disk has it. After a failure the
-// journal takes no more: what follows a torn line could not be read.
+// Append writes one row and waits until the disk has it. Where the journal's file
+// or folder was removed meanwhile, it is written again, whole. After a failure
+// the journal takes no more: what follows a torn line could not be read.
 func (j *Journal) Append(row Row) error {
 	if j.err != nil {
 		return j.err
@@ -134,7 +137,13 @@ func (j *Journal) Append(row Row) error {
 	if err != nil {
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	}
-	return j.line(b)
+	if err := j.line(b); err != nil {
+		return err
+	}
+	if err := j.restore(); err != nil {
+		j.err = fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return j.err
 }
 
 func (j *Journal) line(object []byte) error {

@@ -211,3 +211,75 @@ func TestAJournalHasOneWriter(t *testing.T) {
 	}
 	again.Close()
 }
+
+// A power cut may leave the last record at any length, and may leave the blocks
+// of its end unwritten, as zeros: what was synced before it is read, and it is
+// never taken for whole.
+func TestJournalTornAtEveryByte(t *testing.T) {
+	path, rows := testJournal(t, 2)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := bytes.LastIndexByte(whole[:len(whole)-1], '\n') + 1
+	check := func(what string, at int, b []byte) {
+		_, back, good, torn, err := readJournal(bytes.NewReader(b))
+		if _, same := sameRows(rows[:1], back); err != nil || !same || good != int64(last) || torn != (len(b) > last) {
+			t.Fatalf("%s at byte %d of %d: %d rows, %d bytes good, torn %v, %v", what, at-last, len(whole)-last, len(back), good, torn, err)
+		}
+	}
+	for at := last; at < len(whole); at++ {
+		check("cut off", at, whole[:at])
+		zeros := bytes.Clone(whole)
+		clear(zeros[at:])
+		check("zeros", at, zeros)
+		if at < len(whole)-1 { // the newline was written and what is before it was not
+			zeros[len(zeros)-1] = '\n'
+			check("a hole", at, zeros)
+		}
+	}
+}
+
+// The open file outlives its name: the journal writes itself again where its
+// folder was removed under it.
+func TestJournalIsRestored(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "results", "today")
+	if err := MakeFolder(folder); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "run.journal")
+	run := testRun(4, 3)
+	j, err := CreateJournal(path, JournalHeader{Meta: run.Meta})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for i, r := range run.Rows {
+		if i == 1 {
+			if err := os.RemoveAll(filepath.Dir(folder)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, back, torn, err := ReadJournal(path)
+	if _, same := sameRows(run.Rows, back); err != nil || torn || !same || j.Restored() != 1 {
+		t.Errorf("%d rows, torn %v, restored %d times, %v", len(back), torn, j.Restored(), err)
+	}
+	if _, _, _, _, err := OpenJournal(path); err == nil {
+		t.Error("the restored journal has no lock")
+	}
+
+	// Another's file in its place is left alone.
+	os.Remove(path)
+	os.WriteFile(path, []byte("mine"), 0o600)
+	err = j.Append(run.Rows[0])
+	if err == nil || !strings.Contains(err.Error(), "another file has taken its place") {
+		t.Errorf("a journal whose name is another's: %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "mine" {
+		t.Errorf("another's file became %q", b)
+	}
+}

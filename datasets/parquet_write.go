@@ -77,7 +77,7 @@ func CreateFile(path string, meta Meta, devices []Device) (*Writer, error) {
 		}
 		encoders <- e
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), temporary(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: the folder cannot be written to: %w", path, err)
 	}
@@ -255,15 +255,6 @@ func publish(f *os.File, path string) error {
 		return fmt.Errorf("%s could not be written: %w", path, err)
 	}
 	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a rename or a new file in the folder survive a crash.
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // WriteFile writes a whole run.

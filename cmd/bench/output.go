@@ -24,6 +24,9 @@ func writeFile(path string, write func(io.Writer) error) error {
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
+	if err == nil {
+		err = f.Sync() // or a power cut may leave the new name on an empty file
+	}
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -14,6 +14,7 @@ import (
 	"bench/reports"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // runFlags are the flags of run.
@@ -39,7 +40,7 @@ flight; a second one stops at once.`,
   bench run --device cuda:0,1 --suite allreduce,decode --lock-clocks
   srun --ntasks-per-node=8 bench run --join --profile standard
   bench run --list
-  bench run --resume results/20260131T120000Z-1a2b.journal`,
+  bench run --resume results/20260131T120000Z-1a2b3c4d5e6f.journal`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -152,11 +153,21 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	err = m.run(ctx)
 	result.Rows, result.Meta.Notes = m.rows, append(result.Meta.Notes, m.notes...)
 	result.Meta.EndUnixS = time.Now().Unix()
+	if result.Meta.EndUnixS < result.Meta.StartUnixS {
+		result.Meta.EndUnixS = result.Meta.StartUnixS
+		result.Meta.Notes = append(result.Meta.Notes, "the time of day was put back while the run went on: when it ended is not known (no measured time depends on it)")
+	}
+	if journal.Restored() > 0 {
+		fmt.Fprintf(stderr, "bench: warning: %s was removed while the run went on, and was written again\n", path)
+	}
 	if errors.Is(err, microbench.ErrInterrupted) {
-		return checkFailed("interrupted: %d of %d cases are kept in %s; go on with: bench run --resume %s", len(m.rows), m.total(), path, path)
+		return checkFailed("interrupted: %s", m.kept())
+	}
+	if err != nil && len(m.rows) == 0 {
+		return nothingMeasured("stopped: %w; %s", err, m.kept())
 	}
 	if err != nil {
-		return checkFailed("stopped: %w; %d of %d cases are kept in %s; go on with: bench run --resume %s", err, len(m.rows), m.total(), path, path)
+		return checkFailed("stopped: %w; %s", err, m.kept())
 	}
 	return f.finish(cmd, result, journal, path)
 }
@@ -169,15 +180,16 @@ func (f *runFlags) finish(cmd *cobra.Command, result *datasets.Run, journal *dat
 		folder = filepath.Join(folder, datasets.PartitionFolder(&result.Meta))
 	}
 	file := filepath.Join(folder, result.Meta.ID+".parquet")
-	err := os.MkdirAll(folder, 0o755)
+	err := datasets.MakeFolder(folder)
 	if err == nil {
+		datasets.RemoveLeftovers(file)
 		err = datasets.WriteFile(file, result)
 	}
 	if err != nil {
-		return fmt.Errorf("the results are not written: %w; every case is kept in %s: make room, then bench run --resume %s", err, journalPath, journalPath)
+		return checkFailed("the results are not written: %w; every case is kept in %s: make room, then bench run --resume %s", err, journalPath, journalPath)
 	}
 	journal.Close()
-	if err := os.Remove(journalPath); err != nil {
+	if err := os.Remove(journalPath); err != nil && !errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "bench: warning: the journal is not needed any more and stays: %v\n", err)
 	}
 	report, err := reports.New([]*datasets.Run{result}, runTiers, reports.Catalogue(nil))
@@ -215,15 +227,13 @@ func verdict(result *datasets.Run) error {
 
 // checkOut finds out before measuring whether the results can be kept.
 func checkOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := datasets.MakeFolder(dir); err != nil {
 		return fmt.Errorf("the output folder cannot be made: %w", err)
 	}
-	probe, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
-		return fmt.Errorf("the output folder cannot be written: %w", err)
+	// Asked rather than tried: a file to try it with would stay where we are killed.
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("the output folder cannot be written: %s: %w", dir, err)
 	}
-	probe.Close()
-	os.Remove(probe.Name())
 	const need = 64 << 20 // journal and Parquet file of the largest plan, with room to spare
 	if free, err := probes.FreeBytes(dir); err == nil && free < need {
 		return fmt.Errorf("the output folder %s has %s left, and a run needs up to %s", dir, reports.Bytes(float64(free)), reports.Bytes(need))

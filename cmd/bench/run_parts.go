@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -33,6 +34,15 @@ func (m *measuring) total() int {
 		n += len(m.parts[i].plan.Workloads)
 	}
 	return n
+}
+
+// kept says where the finished cases are, and how to go on.
+func (m *measuring) kept() string {
+	path := m.journal.Path()
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Sprintf("its %d finished cases are lost with %s", len(m.rows), path)
+	}
+	return fmt.Sprintf("%d of %d cases are kept in %s; go on with: bench run --resume %s", len(m.rows), m.total(), path, path)
 }
 
 // run measures every part. One that stops, as when a GPU is lost, does not keep

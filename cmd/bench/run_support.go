@@ -29,7 +29,7 @@ func (f *runFlags) meta(h *probes.Host, t *target, command []string) (datasets.M
 	}
 	now := time.Now()
 	m := datasets.Meta{
-		ID:    fmt.Sprintf("%s-%.4x", now.UTC().Format("20060102T150405Z"), random()),
+		ID:    fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405Z"), random()),
 		Bench: program, Command: command, Profile: f.profile,
 		StartUnixS: now.Unix(), Host: h.Name, Machine: h.Fingerprint().String(), Environment: h.Environment(),
 	}
@@ -44,8 +44,10 @@ func (f *runFlags) meta(h *probes.Host, t *target, command []string) (datasets.M
 	return m, nil
 }
 
+// random tells apart the runs that many nodes begin in one second, as cron does
+// with a shared folder, or that follow a clock put back.
 func random() []byte {
-	b := make([]byte, 2)
+	b := make([]byte, 6)
 	rand.Read(b) // never fails (crypto/rand)
 	return b
 }
