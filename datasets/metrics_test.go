@@ -67,7 +67,8 @@ func TestOpenMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := parseMetrics(t, b.Bytes())
-	labels := "host=" + hostile + ",device=" + hostile + ",suite=gemm,op=matmul,dtype=bf16,key=" + run.Rows[0].Workload.Key() + ",source=measured"
+	shown := strings.ReplaceAll(hostile, "\x1b", "\uFFFD") // a label is read on terminals too
+	labels := "host=" + shown + ",device=" + shown + ",suite=gemm,op=matmul,dtype=bf16,key=" + run.Rows[0].Workload.Key() + ",source=measured"
 	for name, want := range map[string]float64{
 		"bench_time_seconds": 1e-3, "bench_time_low_seconds": 0.9e-3,
 		"bench_arithmetic_flops_per_second": 2 * 1000 * 500 / 1e-3,

@@ -218,6 +218,16 @@ func (e *openMetrics) sample(name, labels string, v float64) {
 // labelEscape is the escaping of a label's value (OpenMetrics 1.0, "ABNF").
 var labelEscape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
+// labelText is a text whose line breaks are left to be escaped, and which holds
+// nothing else that a terminal would obey.
+func labelText(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = oneLine(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // labelSet writes name, value pairs; a label of no value is as none at all.
 func labelSet(pairs ...string) string {
 	var b strings.Builder
@@ -228,7 +238,7 @@ func labelSet(pairs ...string) string {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(pairs[i] + `="` + labelEscape.Replace(strings.ToValidUTF8(pairs[i+1], "\uFFFD")) + `"`)
+		b.WriteString(pairs[i] + `="` + labelEscape.Replace(labelText(pairs[i+1])) + `"`)
 	}
 	return b.String()
 }

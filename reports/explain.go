@@ -34,7 +34,7 @@ func Explain(w io.Writer, r *Report, key string) error {
 	out := &sink{w: w}
 	for _, j := range found {
 		m := &j.Row.Measurement
-		out.printf("%s\n  on %s, %s%s, regime %s, %s half\n", Clean(j.Key), Clean(j.Row.DeviceID), m.Source, simulatedNote(m.Source), j.Regime, j.Split)
+		out.printf("%s\n  on %s, %s%s, regime %s, %s half\n", Clean(j.Key), Clean(j.Row.DeviceID), Clean(string(m.Source)), simulatedNote(m.Source), j.Regime, j.Split)
 		explainArithmetic(out, j.Row.Workload)
 		if m.Usable() {
 			out.printf("  measured %s", Interval(m))
@@ -43,7 +43,7 @@ func Explain(w io.Writer, r *Report, key string) error {
 			}
 			out.printf("\n")
 		} else {
-			out.printf("  %s: %s\n", m.Verdict, Clean(m.Reason))
+			out.printf("  %s\n", Clean(fmt.Sprintf("%s: %s", m.Verdict, m.Reason)))
 		}
 		if left, right := r.Extras(j); left+right != "" {
 			out.printf("  %s\n", strings.Trim(left+", "+right, ", "))

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -142,8 +143,19 @@ func markdownReasons(out *sink, title string, reasons []Reason, limit int) {
 // writer escapes, and which means nothing elsewhere.
 func EscapeMarkdown(s string) string {
 	var b strings.Builder
-	for _, c := range Clean(s) {
+	s = strings.TrimSpace(Clean(s)) // four spaces begin a block of code
+	for i, c := range s {
+		if i == 0 && strings.ContainsRune("-+=", c) {
+			b.WriteByte('\\') // no list, rule or heading begins here
+		}
 		switch c {
+		case '.', ')':
+			// "1." begins a list, and "www." a link.
+			if before := s[:i]; strings.Trim(before, "0123456789") == "" || c == '.' && strings.HasSuffix(strings.ToLower(before), "www") {
+				fmt.Fprintf(&b, "&#%d;", c)
+			} else {
+				b.WriteRune(c)
+			}
 		case '&':
 			b.WriteString("&amp;")
 		case '<':

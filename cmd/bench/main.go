@@ -83,6 +83,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is the whole program but for the process around it. No panic reaches a
 // user: it becomes one sentence, and the trace where BENCH_TRACE is set.
 func run(args []string, stdout, stderr io.Writer) (code int) {
+	stderr = guarded{stderr}
+	if isTerminal(stdout) {
+		stdout = guarded{stdout}
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "bench: a bug in bench: %v (set BENCH_TRACE=1 for the trace)\n", r)

@@ -5,9 +5,56 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"bench/reports"
 
 	"github.com/spf13/cobra"
+	// term: is a stream a terminal, and how wide.
+	"golang.org/x/term"
 )
+
+// guarded is a stream that a person may see. Errors and warnings quote files,
+// paths and libraries, whose texts shall not command a terminal: what does not
+// print is replaced on its way, whoever wrote it.
+type guarded struct{ io.Writer }
+
+func (h guarded) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(h.Writer, cleanLines(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// cleanLines is reports.Clean of text that may have several lines and tabs.
+func cleanLines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		text, ended := strings.CutSuffix(line, "\n")
+		cells := strings.Split(text, "\t")
+		for i, c := range cells {
+			cells[i] = reports.Clean(c)
+		}
+		b.WriteString(strings.Join(cells, "\t"))
+		if ended {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// unguarded is the stream itself, for what draws on a terminal or asks it something.
+func unguarded(w io.Writer) io.Writer {
+	if h, ok := w.(guarded); ok {
+		return h.Writer
+	}
+	return w
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := unguarded(w).(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
 
 // writeFile writes a file that appears whole or not at all.
 func writeFile(path string, write func(io.Writer) error) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	// progressbar: redraws one line, whatever the terminal's width.
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // progress tells of each finished case: a bar with the time left on a
@@ -25,8 +23,9 @@ type progress struct {
 
 func newProgress(w io.Writer, total int) *progress {
 	p := &progress{w: w}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(),
+	if isTerminal(w) {
+		// The bar draws by control codes; what it is told is cleaned.
+		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(unguarded(w)), progressbar.OptionShowCount(),
 			progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
 	}
@@ -35,7 +34,7 @@ func newProgress(w io.Writer, total int) *progress {
 
 func (p *progress) add(now microbench.Progress) {
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("%s left  %-40.40s", now.Left.Round(time.Second), now.Row.Workload.Key()))
+		p.bar.Describe(fmt.Sprintf("%s left  %-40.40s", now.Left.Round(time.Second), reports.Clean(now.Row.Workload.Key())))
 		p.bar.Set(now.Done)
 		return
 	}

@@ -219,7 +219,7 @@ func fleetRenderer(format string, rows, width int) (func(io.Writer, *reports.Rep
 
 // width is the terminal's, or 80 where standard output is none.
 func width(cmd *cobra.Command) int {
-	if f, ok := cmd.OutOrStdout().(*os.File); ok {
+	if f, ok := unguarded(cmd.OutOrStdout()).(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w >= 60 {
 			return w
 		}

@@ -85,7 +85,7 @@ func follow(p launcher.Place, zeros bool, stderr io.Writer) error {
 	var last error
 	for range tries {
 		c := ownCommand(followVerb, string(options))()
-		c.Stderr = stderr
+		c.Stderr = unguarded(stderr) // the child guards its own
 		if last = c.Run(); last == nil {
 			return nil
 		}

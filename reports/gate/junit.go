@@ -52,7 +52,7 @@ func JUnit(w io.Writer, r *Result) error {
 		stamp = time.Unix(r.Night[0].StartUnixS, 0).UTC().Format("2006-01-02T15:04:05")
 	}
 	for _, s := range r.Suites {
-		suite := junitSuite{Name: fmt.Sprintf("%s on %s against %s", s.Suite, s.Device, s.Against), Timestamp: stamp}
+		suite := junitSuite{Name: reports.Clean(fmt.Sprintf("%s on %s against %s", s.Suite, s.Device, s.Against)), Timestamp: stamp}
 		for i := range r.Findings {
 			f := &r.Findings[i]
 			if f.Suite != s.Suite || f.Device != s.Device || f.Against != s.Against {
