@@ -17,7 +17,8 @@ func (m *Model) collective(w datasets.Collective) datasets.Prediction {
 		return missing("no ceilings model of %s over %d nodes", w.Kind, w.Nodes)
 	}
 	id, key := reduceID{w.Kind, w.Algorithm, w.Type, w.Ranks, w.InPlace}, w.Key()
-	latency := m.signals(id, key)
+	measured := m.reduces[id]
+	latency := measured.latency(key)
 	if latency == 0 {
 		return missing("no other small %s all-reduce of %d ranks", w.Algorithm, w.Ranks)
 	}
@@ -31,23 +32,12 @@ func (m *Model) collective(w datasets.Collective) datasets.Prediction {
 		total += t
 		terms = append(terms, datasets.Term{Name: "memory", Seconds: t})
 		if w.Algorithm == "ring" {
-			t := m.transfer(id, w, key) * dirtyBytes(w)
+			t := measured.transfer(key, latency, m.inPrivate(w)) * dirtyBytes(w)
 			total += t
 			terms = append(terms, datasets.Term{Name: "core_to_core", Seconds: t})
 		}
 	}
 	return joined("sum", total, terms...)
-}
-
-// signals is the time of an all-reduce of next to nothing.
-func (m *Model) signals(id reduceID, except string) float64 {
-	var in []float64
-	for _, p := range m.reduces[id] {
-		if p.bytes <= small && p.key != except {
-			in = append(in, p.seconds)
-		}
-	}
-	return median(in)
 }
 
 // buffers is the time to read and write the ranks' buffers. Direct: each rank
@@ -74,7 +64,7 @@ func (m *Model) buffers(w datasets.Collective) (float64, bool) {
 	v, okW := pass(writes, shares, m.write[w.Ranks])
 	t, _ := levelTerms(inTurn(r, v))
 	if streams {
-		nt := m.costs("write_nt", w.Ranks, m.lastBytes[streamID{"", w.Ranks}], "")[maxLevels-1]
+		nt := m.writeNT[w.Ranks][maxLevels-1]
 		t, okW = max(t, past*nt), okW && nt > 0
 	}
 	return t, okR && okW
@@ -95,31 +85,94 @@ func dirtyBytes(w datasets.Collective) float64 {
 	return (2*(n-1) - 1) * float64(w.SizeBytes) / n
 }
 
-// transfer is the measured cost in seconds a byte of reading what the
+// reduces are the measured all-reduces of one kind.
+type reduces struct {
+	own lookup
+	// small is the time of an all-reduce of next to nothing.
+	small leaveOut
+	// transfers are a ring's, by the latency that is taken off, which leaving out
+	// a small case changes.
+	transfers map[float64]*transfers
+}
+
+// transfers are the measured costs in seconds a byte of reading what the
 // neighbour has just written and of taking over the lines that it has read,
-// from the other ring cases above 4 KiB. Lines that have left the private
-// caches since cost less, so cases in the same level come first.
-func (m *Model) transfer(id reduceID, of datasets.Collective, except string) float64 {
-	var same, all []float64
-	latency, private := m.signals(id, except), m.inPrivate(of)
-	for _, p := range m.reduces[id] {
-		if p.bytes < 4096 || p.key == except {
-			continue
+// from ring cases of 4 KiB and more. Lines that have left the private caches
+// since cost less, so cases in the same level come first.
+type transfers struct {
+	all leaveOut
+	// byLevel is of the cases whose buffers stay in private caches (true), and
+	// of the others.
+	byLevel map[bool]leaveOut
+	cost    map[string]float64 // by key
+	private map[string]bool
+}
+
+func (m *Model) newReduces(id reduceID, points []point) *reduces {
+	r := &reduces{own: newLookup(points), transfers: map[float64]*transfers{}}
+	var times []float64
+	for _, p := range points {
+		if p.bytes <= small {
+			times = append(times, p.seconds)
 		}
-		w := of
-		w.SizeBytes = p.bytes
-		if t, ok := m.buffers(w); ok {
-			perByte := max(0, p.seconds-latency-t) / dirtyBytes(w)
-			all = append(all, perByte)
-			if m.inPrivate(w) == private {
-				same = append(same, perByte)
+	}
+	r.small = newLeaveOut(times)
+	if id.algorithm != "ring" {
+		return r
+	}
+	for _, latency := range r.small.medians() {
+		t := &transfers{cost: map[string]float64{}, private: map[string]bool{}}
+		byLevel := map[bool][]float64{}
+		var all []float64
+		for _, p := range points {
+			w := datasets.Collective{Kind: id.kind, Algorithm: id.algorithm, Type: id.dtype, Ranks: id.ranks, InPlace: id.inPlace, SizeBytes: p.bytes}
+			seconds, ok := m.buffers(w)
+			if p.bytes < 4096 || !ok {
+				continue
 			}
+			perByte, private := max(0, p.seconds-latency-seconds)/dirtyBytes(w), m.inPrivate(w)
+			all, byLevel[private] = append(all, perByte), append(byLevel[private], perByte)
+			t.cost[p.key], t.private[p.key] = perByte, private
 		}
+		t.all = newLeaveOut(all)
+		t.byLevel = map[bool]leaveOut{true: newLeaveOut(byLevel[true]), false: newLeaveOut(byLevel[false])}
+		r.transfers[latency] = t
 	}
-	if len(same) > 0 {
-		return median(same)
+	return r
+}
+
+// latency is the time of an all-reduce of next to nothing, without the case of
+// the key; 0 where there is none.
+func (r *reduces) latency(except string) float64 {
+	if r == nil {
+		return 0
 	}
-	return median(all)
+	if p, ok := r.own[except]; ok && p.bytes <= small {
+		return r.small.without(p.seconds)
+	}
+	return r.small.median()
+}
+
+// transfer is a ring's cost at the latency and in the level, without the case of
+// the key.
+func (r *reduces) transfer(except string, latency float64, private bool) float64 {
+	t := r.transfers[latency]
+	if t == nil {
+		return 0
+	}
+	cost, left := t.cost[except]
+	same := t.byLevel[private]
+	switch {
+	case !left && len(same) > 0:
+		return same.median()
+	case !left:
+		return t.all.median()
+	case t.private[except] != private && len(same) > 0:
+		return same.median()
+	case t.private[except] == private && len(same) > 1:
+		return same.without(cost)
+	}
+	return t.all.without(cost)
 }
 
 // inPrivate reports whether the ranks' buffers stay in their private caches.

@@ -60,19 +60,21 @@ type Model struct {
 	caches []cache
 	last   datasets.CacheLevel
 	// own is what the other cases say to each stream among the ceilings.
-	own map[datasets.Stream]view
-	// unseen is what the ceilings say to a stream that is none of them.
+	own map[string]view // by key
+	// unseen is what the ceilings say to a stream that is none of them, and by ""
+	// to one of an operation that none of them is of.
 	unseen map[streamID]view
 	// streams are the measured points of each operation and number of workers,
 	// by growing working set.
 	streams map[streamID][]point
 	peaks   map[peakID]float64 // FLOP/s
-	reduces map[reduceID][]point
+	reduces map[reduceID]*reduces
 	// lastBytes is the last-level cache that this guest holds, as seen without
 	// the operation of the id.
 	lastBytes map[streamID]float64
-	// read and write are seconds a byte in each level, by number of workers.
-	read, write map[int][maxLevels]float64
+	// read, write and writeNT are seconds a byte in each level, by number of
+	// workers.
+	read, write, writeNT map[int][maxLevels]float64
 }
 
 type streamID struct {
@@ -101,16 +103,17 @@ type point struct {
 	private [maxLevels]float64
 }
 
-// New sorts a device's ceilings for use.
+// New sorts a device's ceilings for use. No two have one key, as in what Of gives.
 func New(dev datasets.Device) *Model {
 	if dev.Kind == "gpu" {
 		return &Model{gpu: newGPU(&dev)}
 	}
-	m := &Model{last: dev.LastLevel(), own: map[datasets.Stream]view{}, unseen: map[streamID]view{}, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID][]point{},
-		lastBytes: map[streamID]float64{}, read: map[int][maxLevels]float64{}, write: map[int][maxLevels]float64{}}
+	m := &Model{last: dev.LastLevel(), own: map[string]view{}, unseen: map[streamID]view{}, streams: map[streamID][]point{}, peaks: map[peakID]float64{}, reduces: map[reduceID]*reduces{},
+		lastBytes: map[streamID]float64{}, read: map[int][maxLevels]float64{}, write: map[int][maxLevels]float64{}, writeNT: map[int][maxLevels]float64{}}
 	for level := 1; level <= min(m.last.Level, maxLevels-1); level++ {
 		m.caches = append(m.caches, newCache(dev.Cache(level)))
 	}
+	collectives := map[reduceID][]point{}
 	for _, c := range dev.Ceilings {
 		switch w := c.Workload.(type) {
 		case datasets.Stream:
@@ -121,39 +124,51 @@ func New(dev datasets.Device) *Model {
 			m.peaks[id] = max(m.peaks[id], w.FLOPs()/c.Seconds)
 		case datasets.Collective:
 			id := reduceID{w.Kind, w.Algorithm, w.Type, w.Ranks, w.InPlace}
-			m.reduces[id] = append(m.reduces[id], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
+			collectives[id] = append(collectives[id], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
 		}
 	}
 	for _, ps := range m.streams {
 		sort.Slice(ps, func(i, j int) bool { return ps[i].bytes < ps[j].bytes })
 	}
-	for _, ps := range m.reduces {
-		sort.Slice(ps, func(i, j int) bool { return ps[i].bytes < ps[j].bytes })
+	m.fromStreams()
+	for id, points := range collectives {
+		m.reduces[id] = m.newReduces(id, points)
 	}
+	return m
+}
+
+// fromStreams prepares what the passes over memory say to each other and to the
+// rest.
+func (m *Model) fromStreams() {
+	byRanks := map[int]*views{}
 	for id := range m.streams {
-		all := streamID{"", id.ranks}
-		if m.lastBytes[all] == 0 {
-			m.lastBytes[all] = m.lastCapacity(id.ranks, "", "")
+		if byRanks[id.ranks] != nil {
+			continue
 		}
-		m.lastBytes[id] = m.lastCapacity(id.ranks, id.op, "")
+		byRanks[id.ranks] = m.views(id.ranks)
+		for op, last := range m.lastCapacities(id.ranks) {
+			m.lastBytes[streamID{op, id.ranks}] = last
+		}
 	}
-	for id := range m.streams {
+	for id, points := range m.streams {
 		last := m.lastBytes[streamID{"", id.ranks}]
 		switch id.op {
 		case "read":
-			m.read[id.ranks] = m.costs("read", id.ranks, last, "")
+			m.read[id.ranks] = m.costs(id, last).without(-1)
 		case "write":
-			m.write[id.ranks] = m.costs("write", id.ranks, last, "")
+			m.write[id.ranks] = m.costs(id, last).without(-1)
+		case "write_nt":
+			m.writeNT[id.ranks] = m.costs(id, last).without(-1)
+		case "launch":
+			continue
+		}
+		v := byRanks[id.ranks]
+		m.unseen[streamID{"", id.ranks}] = v.of("", -1)
+		m.unseen[id] = v.of(id.op, -1)
+		for i := range points {
+			m.own[points[i].key] = v.of(id.op, i)
 		}
 	}
-	for _, c := range dev.Ceilings {
-		if w, ok := c.Workload.(datasets.Stream); ok {
-			m.own[w] = m.others(w)
-			w.SizeBytes = 0
-			m.unseen[streamID{w.Kernel, w.Ranks}] = m.others(w)
-		}
-	}
-	return m
 }
 
 // Predict says how long the workload should take if nothing but the measured

@@ -2,7 +2,6 @@ package ceilings
 
 import (
 	"math"
-	"slices"
 
 	"bench/datasets"
 )
@@ -12,15 +11,18 @@ import (
 // over the L2 reached, and collectives at what others of their kind took. The
 // longest of arithmetic and traffic binds; communication and a launch come on top.
 type gpuModel struct {
-	l2      float64
-	streams map[string][]point // by kernel, on one GPU
+	l2 float64
+	// streams and passes are by kernel, on one GPU.
+	streams map[string]*sizes
+	passes  map[string]*passes
 	peaks   map[datasets.DType]float64
-	reduces map[reduceID][]point
+	reduces map[reduceID]*sizes
 	launch  float64
 }
 
 func newGPU(dev *datasets.Device) *gpuModel {
-	m := &gpuModel{l2: dev.LastLevel().SizeBytes.Value, streams: map[string][]point{}, peaks: map[datasets.DType]float64{}, reduces: map[reduceID][]point{}}
+	m := &gpuModel{l2: dev.LastLevel().SizeBytes.Value, streams: map[string]*sizes{}, passes: map[string]*passes{}, peaks: map[datasets.DType]float64{}, reduces: map[reduceID]*sizes{}}
+	streams, reduces := map[string][]point{}, map[reduceID][]point{}
 	for _, c := range dev.Ceilings {
 		switch w := c.Workload.(type) {
 		case datasets.Stream:
@@ -28,7 +30,7 @@ func newGPU(dev *datasets.Device) *gpuModel {
 			case w.Kernel == "launch" && w.Ranks == 1:
 				m.launch = c.Seconds
 			case w.Ranks == 1:
-				m.streams[w.Kernel] = append(m.streams[w.Kernel], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
+				streams[w.Kernel] = append(streams[w.Kernel], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
 			}
 		case datasets.GEMM:
 			if w.Ranks == 1 {
@@ -36,8 +38,14 @@ func newGPU(dev *datasets.Device) *gpuModel {
 			}
 		case datasets.Collective:
 			id := collectiveID(w)
-			m.reduces[id] = append(m.reduces[id], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
+			reduces[id] = append(reduces[id], point{bytes: w.SizeBytes, seconds: c.Seconds, key: c.Key})
 		}
+	}
+	for kernel, points := range streams {
+		m.streams[kernel], m.passes[kernel] = newSizes(points), m.newPasses(kernel, points)
+	}
+	for id, points := range reduces {
+		m.reduces[id] = newSizes(points)
 	}
 	return m
 }
@@ -55,15 +63,18 @@ func (m *gpuModel) resident(bytes float64) float64 {
 	return colourHits(m.l2, bytes)
 }
 
-// cost is the seconds a byte (for latency: a load) of a kernel's other sizes, in
-// the L2 and in memory, 0 where none lies there: sizes that hit nearly always, and
-// sizes that nearly never do.
-func (m *gpuModel) cost(kernel, except string) (l2, memory float64) {
+// passes are the seconds a byte (for latency: a load) of a kernel's sizes that
+// hit the L2 nearly always, and of those that nearly never do.
+type passes struct {
+	l2, memory leaveOut
+	cost       map[string]float64 // by key
+	inL2       map[string]bool
+}
+
+func (m *gpuModel) newPasses(kernel string, points []point) *passes {
 	var near, far []float64
-	for _, p := range m.streams[kernel] {
-		if p.key == except {
-			continue
-		}
+	x := &passes{cost: map[string]float64{}, inL2: map[string]bool{}}
+	for _, p := range points {
 		t := p.seconds
 		if kernel != "latency" {
 			// A short pass is all launch.
@@ -71,13 +82,36 @@ func (m *gpuModel) cost(kernel, except string) (l2, memory float64) {
 		}
 		switch h := m.resident(float64(p.bytes)); {
 		case t == 0:
+			continue
 		case h >= pure:
 			near = append(near, t)
+			x.inL2[p.key] = true
 		case h <= 1-pure:
 			far = append(far, t)
+		default:
+			continue
+		}
+		x.cost[p.key] = t
+	}
+	x.l2, x.memory = newLeaveOut(near), newLeaveOut(far)
+	return x
+}
+
+// costs are those of the L2 and of memory, 0 where nothing lies there, without
+// the case of the key.
+func (x *passes) costs(except string) (l2, memory float64) {
+	if x == nil {
+		return 0, 0
+	}
+	l2, memory = x.l2.median(), x.memory.median()
+	if t, ok := x.cost[except]; ok {
+		if x.inL2[except] {
+			l2 = x.l2.without(t)
+		} else {
+			memory = x.memory.without(t)
 		}
 	}
-	return median(near), median(far)
+	return l2, memory
 }
 
 // traffic is the time to move bytes of a working set by a kernel, and whether the
@@ -86,7 +120,7 @@ func (m *gpuModel) traffic(kernel, except string, bytes, workingSet float64) (se
 	if bytes == 0 {
 		return 0, true
 	}
-	l2, memory := m.cost(kernel, except)
+	l2, memory := m.passes[kernel].costs(except)
 	h := m.resident(workingSet)
 	const little = 1e-3
 	if h > little && l2 == 0 || 1-h > little && memory == 0 {
@@ -154,7 +188,7 @@ func (m *gpuModel) decode(w datasets.DecodeLayer) datasets.Prediction {
 	t := math.Inf(1)
 	for id, points := range m.reduces {
 		if id.kind == "all_reduce" && id.ranks == w.TP {
-			if s, ok := between(points, size, ""); ok {
+			if s, ok := points.between(size, ""); ok {
 				t = min(t, s)
 			}
 		}
@@ -191,7 +225,7 @@ func (m *gpuModel) stream(w datasets.Stream) datasets.Prediction {
 	case "launch":
 		return missing("an empty launch is itself the ceiling")
 	case "host_to_device", "device_to_host", "copy_engine":
-		t, ok := between(m.streams[w.Kernel], size, key)
+		t, ok := m.streams[w.Kernel].between(size, key)
 		if !ok {
 			return missing("no smaller and larger %s case", w.Kernel)
 		}
@@ -221,37 +255,9 @@ func (m *gpuModel) stream(w datasets.Stream) datasets.Prediction {
 
 // collective lies between its neighbours in size, of whatever data type.
 func (m *gpuModel) collective(w datasets.Collective) datasets.Prediction {
-	t, ok := between(m.reduces[collectiveID(w)], float64(w.SizeBytes), w.Key())
+	t, ok := m.reduces[collectiveID(w)].between(float64(w.SizeBytes), w.Key())
 	if !ok {
 		return missing("no smaller and larger %s of %d GPUs", w.Kind, w.Ranks)
 	}
 	return joined("between its neighbours in size", t, datasets.Term{Name: "communication", Seconds: t})
-}
-
-// between is the time of a message of so many bytes, on the straight line between
-// the next smaller and the next larger measured one: a latency and a bandwidth,
-// both of the neighbourhood (Hockney, Parallel Computing 20(3), 1994). ok is false
-// at the ends: a line is not drawn beyond what was measured.
-func between(points []point, bytes float64, except string) (seconds float64, ok bool) {
-	byBytes := map[float64][]float64{}
-	for _, p := range points {
-		if p.key != except {
-			byBytes[float64(p.bytes)] = append(byBytes[float64(p.bytes)], p.seconds)
-		}
-	}
-	if same := byBytes[bytes]; len(same) > 0 {
-		return median(same), true
-	}
-	var sizes []float64
-	for s := range byBytes {
-		sizes = append(sizes, s)
-	}
-	slices.Sort(sizes)
-	i, _ := slices.BinarySearch(sizes, bytes)
-	if i == 0 || i == len(sizes) {
-		return 0, false
-	}
-	low, high := sizes[i-1], sizes[i]
-	a, b := median(byBytes[low]), median(byBytes[high])
-	return a + (b-a)*(bytes-low)/(high-low), true
 }

@@ -2,7 +2,6 @@ package ceilings
 
 import (
 	"math"
-	"slices"
 
 	"bench/datasets"
 )
@@ -130,120 +129,12 @@ func colourHits(capacity, size float64) float64 {
 	return h
 }
 
-// pure is the share above which a measured point counts as one level's own.
-const pure = 0.9
-
-// costs gives the measured seconds a byte (for latency: a load) of an
-// operation in each level: the median over the points that lie in that level
-// alone, and for memory over those that lie mostly there, less what the caches
-// serve of them. The point called except is left out, so that no case predicts
-// itself. A level without points is 0.
-func (m *Model) costs(op string, ranks int, lastBytes float64, except string) [maxLevels]float64 {
-	var c [maxLevels]float64
-	points := m.streams[streamID{op, ranks}]
-	for l := range c {
-		var in []float64
-		for _, p := range points {
-			if p.key == except {
-				continue
-			}
-			s := m.withLast(p.private, float64(p.bytes), ranks, lastBytes)
-			perByte := p.seconds / float64(p.bytes)
-			if op == "latency" {
-				perByte = p.seconds
-			}
-			if s[l] >= pure {
-				in = append(in, perByte)
-			} else if l == maxLevels-1 && s[l] >= 0.5 {
-				in = append(in, max(0, perByte-s[0]*c[0]-s[1]*c[1]-s[2]*c[2])/s[l])
-			}
-		}
-		c[l] = median(in)
-	}
-	return c
-}
-
-// median of the values, which it sorts; 0 where there are none.
-func median(v []float64) float64 {
-	n := len(v)
-	if n == 0 {
-		return 0
-	}
-	slices.Sort(v)
-	return (v[(n-1)/2] + v[n/2]) / 2
-}
-
 // view is the levels of memory as the other cases show them to one: the cache
 // that the guest holds, the costs of the case's own operation, and those of the
 // elementary passes.
 type view struct {
 	last                        float64
 	costs, read, write, writeNT [maxLevels]float64
-}
-
-// others is the view that leaves out the case itself.
-func (m *Model) others(w datasets.Stream) view {
-	key := w.Key()
-	v := view{last: m.lastBytes[streamID{w.Kernel, w.Ranks}]}
-	if v.last == 0 {
-		v.last = m.lastBytes[streamID{"", w.Ranks}]
-	}
-	if w.Kernel == "latency" {
-		v.last = m.lastCapacity(w.Ranks, "latency", key)
-	}
-	v.costs = m.costs(w.Kernel, w.Ranks, v.last, key)
-	v.read = m.costs("read", w.Ranks, v.last, key)
-	v.write = m.costs("write", w.Ranks, v.last, key)
-	v.writeNT = m.costs("write_nt", w.Ranks, v.last, key)
-	return v
-}
-
-// lastCapacity is how much of the shared last-level cache the passes of so
-// many workers really get, in bytes: other guests of the machine use it too,
-// and a pass holds the more the faster it comes round. Of the sizes from a
-// tenth of the nominal one to all of it, it is the one under which the passes
-// agree best with the costs of their own levels. The operation called but has
-// no say, unless it is the latency probe: a chain of single loads comes round
-// too slowly for other operations to tell its share, so that its other sizes
-// do, without the point called except.
-func (m *Model) lastCapacity(ranks int, but, except string) float64 {
-	nominal := m.last.SizeBytes.Value
-	best, bestLoss := nominal, math.Inf(1)
-	for f := 1.0; f >= 0.1; f *= 0.93 {
-		var errs []float64
-		for id, points := range m.streams {
-			if id.ranks != ranks || id.op == "launch" || (id.op == "latency") != (but == "latency") || id.op == but && but != "latency" {
-				continue
-			}
-			c := m.costs(id.op, ranks, f*nominal, except)
-			for _, p := range points {
-				s := m.withLast(p.private, float64(p.bytes), ranks, f*nominal)
-				if s[0]+s[1] > 0.2 || p.key == except {
-					continue
-				}
-				t := s[0]*c[0] + s[1]*c[1] + s[2]*c[2] + s[3]*c[3]
-				if id.op != "latency" {
-					t *= float64(p.bytes)
-				}
-				if t > 0 {
-					errs = append(errs, math.Abs(math.Log(t/p.seconds)))
-				}
-			}
-		}
-		// Of many passes, the worst quarter is left to noise.
-		slices.Sort(errs)
-		sum, n := 0.0, len(errs)
-		if but != "latency" {
-			n -= n / 4
-		}
-		for _, e := range errs[:n] {
-			sum += e
-		}
-		if n > 0 && sum/float64(n) < bestLoss {
-			best, bestLoss = f*nominal, sum/float64(n)
-		}
-	}
-	return best
 }
 
 // pass is the time, level by level, to move bytes of a cyclic working set at
@@ -288,10 +179,10 @@ func (m *Model) stream(w datasets.Stream) datasets.Prediction {
 	if w.Kernel == "launch" {
 		return missing("an empty launch is itself the ceiling")
 	}
-	own, known := m.own[w]
+	own, known := m.own[w.Key()]
 	if !known {
 		if own, known = m.unseen[streamID{w.Kernel, w.Ranks}]; !known {
-			own = m.others(w)
+			own = m.unseen[streamID{"", w.Ranks}]
 		}
 	}
 	shares := m.shares(float64(w.SizeBytes), w.Ranks, own.last)
