@@ -142,12 +142,8 @@ func New(dev datasets.Device) *Model {
 func (m *Model) fromStreams() {
 	byRanks := map[int]*views{}
 	for id := range m.streams {
-		if byRanks[id.ranks] != nil {
-			continue
-		}
-		byRanks[id.ranks] = m.views(id.ranks)
-		for op, last := range m.lastCapacities(id.ranks) {
-			m.lastBytes[streamID{op, id.ranks}] = last
+		if byRanks[id.ranks] == nil {
+			byRanks[id.ranks] = m.views(id.ranks)
 		}
 	}
 	for id, points := range m.streams {

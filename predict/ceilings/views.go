@@ -22,7 +22,12 @@ type tableID struct {
 }
 
 func (m *Model) views(ranks int) *views {
-	return &views{m: m, ranks: ranks, tables: map[tableID]*costTable{}}
+	v := &views{m: m, ranks: ranks, tables: map[tableID]*costTable{}, latency: m.latencyCapacities(ranks)}
+	for op, last := range m.lastCapacities(ranks) {
+		m.lastBytes[streamID{op, ranks}] = last
+	}
+	m.lastBytes[streamID{"latency", ranks}] = v.latency[len(v.latency)-1]
+	return v
 }
 
 // of is the view that leaves out the operation's point number i, or none where
@@ -33,9 +38,6 @@ func (v *views) of(op string, i int) view {
 		last = v.m.lastBytes[streamID{"", v.ranks}]
 	}
 	if op == "latency" && i >= 0 {
-		if v.latency == nil {
-			v.latency = v.m.latencyCapacities(v.ranks)
-		}
 		last = v.latency[i]
 	}
 	costs := func(of string) [maxLevels]float64 {
@@ -68,8 +70,8 @@ func capacities(yield func(float64) bool) {
 // and a pass holds the more the faster it comes round. Of the sizes from a
 // tenth of the nominal one to all of it, it is the one under which the passes
 // agree best with the costs of their own levels. It is given by operation, which
-// itself has no say, and by "" for all of them; but for the latency probe, by
-// the probe alone: a chain of single loads comes round too slowly for other
+// itself has no say, and by "" for all of them. The latency probe is apart
+// (latencyCapacities): a chain of single loads comes round too slowly for other
 // operations to tell its share.
 func (m *Model) lastCapacities(ranks int) map[string]float64 {
 	var ops []string
@@ -116,9 +118,6 @@ func (m *Model) lastCapacities(ranks int) map[string]float64 {
 				best[but], bestLoss[but] = f*nominal, sum/float64(n)
 			}
 		}
-	}
-	if points := m.streams[streamID{"latency", ranks}]; len(points) > 0 {
-		best["latency"] = m.latencyCapacities(ranks)[len(points)]
 	}
 	if len(m.streams[streamID{"launch", ranks}]) > 0 {
 		best["launch"] = best[""]
@@ -168,27 +167,26 @@ type misses struct {
 
 func (t *costTable) misses(c [maxLevels]float64) *misses {
 	x := &misses{place: make([]int, len(t.points))}
-	var errs []float64
-	var of []int
+	type miss struct {
+		err float64
+		of  int
+	}
+	var all []miss
 	for i := range t.points {
 		x.place[i] = -1
 		if err, ok := t.miss(i, c, "latency"); ok {
-			errs, of = append(errs, err), append(of, i)
+			all = append(all, miss{err, i})
 		}
 	}
-	order := make([]int, len(errs))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(errs[a], errs[b]) })
-	n := len(errs)
+	slices.SortFunc(all, func(a, b miss) int { return cmp.Compare(a.err, b.err) })
+	n := len(all)
 	x.upTo, x.from = make([]float64, n+1), make([]float64, n+1)
-	for k, i := range order {
-		x.place[of[i]] = k
-		x.upTo[k+1] = x.upTo[k] + errs[i]
+	for k := range all {
+		x.place[all[k].of] = k
+		x.upTo[k+1] = x.upTo[k] + all[k].err
 	}
 	for k := n - 1; k >= 0; k-- {
-		x.from[k] = errs[order[k]] + x.from[k+1]
+		x.from[k] = all[k].err + x.from[k+1]
 	}
 	return x
 }
