@@ -13,7 +13,7 @@ import (
 )
 
 // openDuckDB opens an in-memory database.
-func openDuckDB(t *testing.T) *sql.DB {
+func openDuckDB(t testing.TB) *sql.DB {
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		t.Fatal(err)

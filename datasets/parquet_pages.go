@@ -32,9 +32,13 @@ type chunk struct {
 	values  int64
 	dict    []string
 	known   map[string]string
-	records []record
+	rows    int
 	row     int // the next row; of a list, one past the current one
 	scratch pageScratch
+	// Values go to one of these; places are of texts in column.
+	records []record
+	column  *Column
+	places  map[string]uint32
 }
 
 type pageScratch struct {
@@ -44,13 +48,19 @@ type pageScratch struct {
 
 // readColumn fills one field of all records of a row group.
 func readColumn(r io.ReaderAt, c *format.ColumnMetaData, f *field, records []record) error {
+	return decodeColumn(r, c, chunk{field: f, rows: len(records), records: records, known: map[string]string{}})
+}
+
+// decodeColumn reads a column to where k says.
+func decodeColumn(r io.ReaderAt, c *format.ColumnMetaData, k chunk) error {
+	f := k.field
 	if c.Codec != format.Zstd {
 		return corrupt("column %s is compressed by %s, and must be by ZSTD", f.name, c.Codec)
 	}
 	if c.Type != f.physical() {
 		return corrupt("column %s is of type %s, and must be %s", f.name, c.Type, f.physical())
 	}
-	k := chunk{field: f, data: make([]byte, c.TotalCompressedSize), values: c.NumValues, records: records, known: map[string]string{}}
+	k.data, k.values = make([]byte, c.TotalCompressedSize), c.NumValues
 	if _, err := r.ReadAt(k.data, chunkBegin(c)); err != nil {
 		return err
 	}
@@ -59,8 +69,8 @@ func readColumn(r io.ReaderAt, c *format.ColumnMetaData, f *field, records []rec
 			return err
 		}
 	}
-	if k.row != len(records) || k.values != 0 {
-		return corrupt("column %s holds %d rows of %d", f.name, k.row, len(records))
+	if k.row != k.rows || k.values != 0 {
+		return corrupt("column %s holds %d rows of %d", f.name, k.row, k.rows)
 	}
 	return nil
 }
@@ -140,7 +150,7 @@ func (k *chunk) dataPage(body []byte, size int64, h *format.DataPageHeaderV2) er
 	list := k.field.maxLevel() == 2
 	n, rep, def := int64(h.NumValues), int64(h.RepetitionLevelsByteLength), int64(h.DefinitionLevelsByteLength)
 	if n < 0 || n > k.values || rep < 0 || def < 0 || rep > int64(len(body)) || def > int64(len(body))-rep || size < rep+def ||
-		!list && n > int64(len(k.records)-k.row) {
+		!list && n > int64(k.rows-k.row) {
 		return corrupt("a page of column %s claims %d values", k.field.name, n)
 	}
 	k.values -= n
@@ -252,6 +262,9 @@ func (k *chunk) fill(plain []byte, encoding format.Encoding, present int64) erro
 	if int64(len(plain)) < fixed {
 		return corrupt("values of column %s are cut off", f.name)
 	}
+	if k.column != nil {
+		return k.fillColumn(plain, dictionary)
+	}
 	at := 0
 	next := func() (string, error) {
 		if dictionary {
@@ -281,7 +294,7 @@ func (k *chunk) fill(plain []byte, encoding format.Encoding, present int64) erro
 	for i, d := range k.scratch.def {
 		if len(k.scratch.rep) == 0 || k.scratch.rep[i] == 0 {
 			start = len(numbers) + len(words)
-			if k.row >= len(k.records) {
+			if k.row >= k.rows {
 				return corrupt("column %s has more rows than its row group", f.name)
 			}
 			k.row++
