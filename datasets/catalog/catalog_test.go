@@ -36,7 +36,10 @@ func TestEveryFigureHasItsDocument(t *testing.T) {
 			t.Errorf("%s: %v", d.ID, err)
 		}
 		figures := map[string]datasets.Figure{"clock": d.ClockHz, "memory": d.MemoryBytes, "bandwidth": d.MemoryBandwidth,
-			"link": d.LinkBandwidth, "pcie": d.PCIeBandwidth, "tdp": d.TDPWatt, "vector": d.VectorFLOPs}
+			"pcie": d.PCIeBandwidth, "tdp": d.TDPWatt, "vector": d.VectorFLOPs}
+		if d.NodeSize > 1 { // a card without NVLink has none
+			figures["link"] = d.LinkBandwidth
+		}
 		if d.NodeSize == 8 {
 			figures["network"] = d.NetworkBandwidth
 		}

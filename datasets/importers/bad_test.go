@@ -77,8 +77,8 @@ func TestAIConfiguratorGEMM(t *testing.T) {
 // The older form of the same table is CSV; a record is then a line.
 func TestAIConfiguratorText(t *testing.T) {
 	text := "framework,version,device,op_name,kernel_source,gemm_dtype,m,n,k,latency,power\n" +
-		"TRTLLM,1.0.0,NVIDIA L40S,gemm,default,int8_wo,16,4096,8192,0.25,300\r\n" +
-		"TRTLLM,1.0.0,NVIDIA L40S,gemm,default,float16,16.5,4096,8192,0.25,300\n"
+		"TRTLLM,1.0.0,Tesla T4,gemm,default,int8_wo,16,4096,8192,0.25,300\r\n" +
+		"TRTLLM,1.0.0,Tesla T4,gemm,default,float16,16.5,4096,8192,0.25,300\n"
 	b, err := readData(aiconfigurator, "gemm_perf.txt", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAIConfiguratorText(t *testing.T) {
 	}
 	r := b.rows[0]
 	if r.Workload.Key() != "gemm/matmul bf16 m=16 n=4096 k=8192 ranks=1 cache=hot format=int8_wo" || r.Measurement.TimeS != 2.5e-4 ||
-		r.DeviceID != "nvidia-l40s" || r.Measurement.Origin.Record != 2 || r.Measurement.Origin.ToolVersion != "TRTLLM 1.0.0" {
+		r.DeviceID != "tesla-t4" || r.Measurement.Origin.Record != 2 || r.Measurement.Origin.ToolVersion != "TRTLLM 1.0.0" {
 		t.Errorf("%s: %+v", r.Workload.Key(), r.Measurement)
 	}
 	if len(b.notes) != 1 || b.notes[0] != "columns not used: power" {
