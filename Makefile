@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study mutations clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -72,6 +72,10 @@ kernels-doc:
 # The program killed at 1,000 random moments; some 20 minutes.
 kill-study:
 	KILLS=1000 $(GO) test -run KilledAtRandomMoments -count=1 -timeout 60m -v ./cmd/bench
+
+# Faults put into every kernel's source: the check of the answer must see each.
+mutations:
+	BENCH_MUTATIONS=all $(GO) test -run MutationsAreSeen -count=1 -v -timeout 30m ./microbench/host
 
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:

@@ -7,14 +7,14 @@
 #include "bf16.h"
 
 #define VARIANT ISA_PLAIN
-#include "reduce.inc"
+#include "reduce_body.h"
 #undef VARIANT
 #if defined(__x86_64__)
 #define VARIANT ISA_AVX2
-#include "reduce.inc"
+#include "reduce_body.h"
 #undef VARIANT
 #define VARIANT ISA_AVX512
-#include "reduce.inc"
+#include "reduce_body.h"
 #undef VARIANT
 #endif
 

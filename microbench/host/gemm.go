@@ -196,12 +196,13 @@ func (c *gemmCase) prepareCheck(numbers *C.double) {
 	c.work.check = check
 }
 
-// Check makes one product and compares sampled elements and every row with a
+// Check makes one product over a spoilt C and compares sampled elements and every row with a
 // reference (gemm_check.c). Bound is what a sum may be off by, relative to
 // Σ|a·b|, and the rounding of the result where that is narrower than the sums.
 func (c *gemmCase) Check() (microbench.Check, error) {
 	copies := c.work.copies
 	c.work.copies = 1 // the reference is that of the first set of operands
+	c.team.run(C.bench_kernel(C.gemm_spoil), unsafe.Pointer(c.work), 1)
 	_, err := c.Batch(1)
 	c.work.copies = copies
 	if err != nil {

@@ -81,6 +81,11 @@ void gemm_product(void *work, int rank, int ranks);
    since vpdpbusd and gemm_u8s8s32 take an unsigned A) and B in -127…127. */
 void gemm_fill(void *work, int rank, int ranks);
 
+/* gemm_spoil, a kernel for team_run, makes NaN (int8: -1) of copy 0 of C and of the
+   packing memory: fresh memory is zero, which a product that adds to what is there,
+   or leaves an element out, could do with. */
+void gemm_spoil(void *work, int rank, int ranks);
+
 /* gemm_verify, a kernel for team_run, compares copy 0 of C with a reference in
    double precision, in two ways that do not share a weakness: sampled elements
    (all where `samples` allows, corners and edges first) recomputed one by one,

@@ -37,6 +37,19 @@ void gemm_fill(void *arg, int rank, int ranks)
 	fill(w->type, (char *)w->b, w->copies * w->b_stride, 2, 1, rank, ranks);
 }
 
+void gemm_spoil(void *arg, int rank, int ranks)
+{
+	enum { BLOCK = 1 << 20 };
+	const gemm_work *w = arg;
+	for (long at = (long)rank * BLOCK; at < w->c_stride; at += (long)ranks * BLOCK)
+		memset(w->c + at, 0xff, (size_t)(w->c_stride - at < BLOCK ? w->c_stride - at : BLOCK));
+	const long wide = w->wide ? w->m * w->n * (long)sizeof *w->wide : 0;
+	for (long at = (long)rank * BLOCK; at < wide; at += (long)ranks * BLOCK)
+		memset((char *)w->wide + at, 0xff, (size_t)(wide - at < BLOCK ? wide - at : BLOCK));
+	if (w->pack)
+		memset(w->pack + (size_t)rank * gemm_pack_bytes(w->kernel), 0xff, gemm_pack_bytes(w->kernel));
+}
+
 static double operand(int type, const char *p, long i)
 {
 	switch (type) {

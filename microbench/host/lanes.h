@@ -1,5 +1,5 @@
 /* lanes.h: vectors of one instruction set. A kernel's body lies in a file of
-   its own (X.inc), which X.c includes once for every VARIANT (an ISA_ of
+   its own (X_body.h), which X.c includes once for every VARIANT (an ISA_ of
    isa.h); a binary so holds them all. The body writes FN(name) for its
    functions and TARGET before each.
 

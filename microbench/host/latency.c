@@ -56,3 +56,10 @@ long latency_cycle(const stream_work *w, int rank) {
 	}
 	return -1;
 }
+
+int latency_followed(const stream_work *w, int rank, long loads) {
+	const stream_part *p = &w->parts[rank];
+	const line *at = p->array[0];
+	for (long i = 0; i < loads; i++) at = at->next;
+	return p->chain == at;
+}

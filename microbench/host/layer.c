@@ -173,6 +173,51 @@ static row_check moe_check_row(const moe_arg *a, long token, double bound)
 	return c;
 }
 
+static void spoil(float *x, long n)
+{
+	if (x)
+		memset(x, 0xff, n * sizeof *x);
+}
+
+static void spoil_attention(const attention *a, int ranks)
+{
+	spoil(a->out, a->batch * a->heads * a->head_dim);
+	memset(a->scratch, 0xff, ranks * attention_scratch(a));
+}
+
+static void spoil_experts(const experts *e)
+{
+	const long rows = e->tokens * (e->top_k > 0 ? e->top_k : 1), h = whole_panels(e->hidden);
+	spoil(e->ups, rows * whole_panels(e->inter));
+	spoil(e->gates, rows * whole_panels(e->inter));
+	if (e->top_k == 0)
+		return; /* gathered is the layer's norm */
+	spoil(e->logits, e->tokens * whole_panels(e->experts));
+	spoil(e->share, rows);
+	spoil(e->gathered, rows * h);
+	spoil(e->results, rows * h);
+}
+
+void spoil_rows(const check_arg *a, int ranks)
+{
+	if (a->layer) {
+		const layer_arg *l = a->layer;
+		const attention *at = &l->attention;
+		const long n = l->experts.tokens * whole_panels(l->experts.hidden);
+		spoil_attention(at, ranks);
+		spoil_experts(&l->experts);
+		spoil(l->norm, n);
+		spoil(l->middle, n);
+		spoil(l->out, n);
+		spoil(l->projected, l->experts.tokens * whole_panels(l->qkv.outputs));
+	} else if (a->attention) {
+		spoil_attention(&a->attention->attention, ranks);
+	} else {
+		spoil_experts(&a->moe->experts);
+		spoil(a->moe->out, a->moe->experts.tokens * whole_panels(a->moe->experts.hidden));
+	}
+}
+
 void check_rows(void *p, int rank, int ranks)
 {
 	const check_arg *a = p;

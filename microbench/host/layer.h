@@ -47,6 +47,11 @@ typedef struct {
 	row_check *found; /* one a row */
 } check_arg;
 
+/* spoil_rows makes NaN of the results and of everything that the steps hand on:
+   what is left of an earlier run, or memory that is still zero, could make up
+   for a step that does not do its work, or comes too late. */
+void spoil_rows(const check_arg *a, int ranks);
+
 void check_rows(void *arg, int rank, int ranks);
 
 /* fill_rows writes n rows of random values of ±1.73, of unit variance, `row`

@@ -137,9 +137,10 @@ func bound(longestSum int64, weight C.int) float64 {
 	return b
 }
 
-// Check runs once and compares the sampled rows with a double-precision
+// Check runs once over spoilt memory and compares the sampled rows with a double-precision
 // reference that takes the weights from their definition, not from memory.
 func (c *layerCase) Check() (microbench.Check, error) {
+	C.spoil_rows(c.check, C.team_ranks(c.team.c))
 	c.team.run(c.kernel, c.arg, 1)
 	return c.compare(), nil
 }

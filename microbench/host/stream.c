@@ -154,6 +154,17 @@ void stream_pass(void *arg, int rank, int ranks) {
 	p->sum = sum;
 }
 
+void stream_spoil(void *arg, int rank, int ranks)
+{
+	stream_work *w = arg;
+	stream_part *p = &w->parts[rank];
+	(void)ranks;
+	p->sum = NAN;
+	int out = w->kernel == STREAM_READ ? -1 : w->kernel <= STREAM_WRITE_NT ? 0 : w->kernel <= STREAM_SCALE ? 1 : 2;
+	if (out >= 0)
+		memset(p->array[out], 0xff, p->count * (size_t)w->element);
+}
+
 void launch_empty(void *arg, int rank, int ranks) { (void)arg, (void)rank, (void)ranks; }
 
 static double at(const void *array, size_t i, int element)

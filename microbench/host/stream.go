@@ -168,9 +168,13 @@ func (c *streamCase) reserve(r int, count, element, arrays int64) error {
 	return nil
 }
 
-// Check makes one pass and recomputes every element; for latency it walks
-// every worker's chain, which must visit each line once. An empty launch has no
-// answer to check.
+// checkedLoads is no multiple of the chase's unrolling.
+const checkedLoads = 1003
+
+// Check makes one pass over spoilt results and recomputes every element. For
+// latency it walks every worker's chain, which must visit each line once, and
+// then has the kernel follow it for a while. An empty launch has no answer to
+// check.
 func (c *streamCase) Check() (microbench.Check, error) {
 	var check microbench.Check
 	switch {
@@ -183,9 +187,22 @@ func (c *streamCase) Check() (microbench.Check, error) {
 			if int64(C.latency_cycle(c.work, C.int(r))) != int64(p.count) {
 				check.Wrong++
 			}
+			p.chain = p.array[0]
+		}
+		if check.Wrong > 0 {
+			return check, nil // a chain that leads elsewhere is not followed
+		}
+		c.work.passes = checkedLoads
+		c.team.run(C.bench_kernel(C.latency_chase), unsafe.Pointer(c.work), 1)
+		for r := range c.parts {
+			if C.latency_followed(c.work, C.int(r), checkedLoads) == 0 {
+				check.Wrong++
+			}
+			c.parts[r].chain = c.parts[r].array[0]
 		}
 		return check, nil
 	}
+	c.team.run(C.bench_kernel(C.stream_spoil), unsafe.Pointer(c.work), 1)
 	c.work.passes = 1
 	c.team.run(C.bench_kernel(C.stream_pass), unsafe.Pointer(c.work), 1)
 	return c.compare(), nil

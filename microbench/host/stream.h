@@ -45,6 +45,8 @@ typedef struct {
    exact, so the check needs no tolerance.
    stream_pass makes `passes` passes over the worker's own part, without a
    barrier between passes: a barrier costs more than a pass over L1.
+   stream_spoil makes a NaN of every element that a pass is to write, and of the
+   sum: an element that the pass leaves out can't look right by chance.
    stream_check compares the arrays with their definition, recomputed from the
    inputs in double precision: wrong counts the elements that are off by more
    than bound, relative to the reference, and worst is the largest such error.
@@ -53,6 +55,7 @@ typedef struct {
    call stopped. launch_empty does nothing. */
 void stream_fill(void *work, int rank, int ranks);
 void stream_pass(void *work, int rank, int ranks);
+void stream_spoil(void *work, int rank, int ranks);
 void stream_check(void *work, int rank, int ranks);
 void latency_link(void *work, int rank, int ranks);
 void latency_chase(void *work, int rank, int ranks);
@@ -61,5 +64,10 @@ void launch_empty(void *work, int rank, int ranks);
 /* latency_cycle walks the cycle and returns its length in lines, or -1 where
    it leaves the part or does not come back within its size. */
 long latency_cycle(const stream_work *work, int rank);
+
+/* latency_followed is 1 where the worker stands `loads` lines behind the first,
+   as it must after so many loads from there: a chase that leaves loads out
+   would be fast, and no array shows it. */
+int latency_followed(const stream_work *work, int rank, long loads);
 
 #endif

@@ -3,14 +3,14 @@
 #include <math.h>
 
 #define VARIANT ISA_PLAIN
-#include "vector.inc"
+#include "vector_body.h"
 #undef VARIANT
 #if defined(__x86_64__)
 #define VARIANT ISA_AVX2
-#include "vector.inc"
+#include "vector_body.h"
 #undef VARIANT
 #define VARIANT ISA_AVX512
-#include "vector.inc"
+#include "vector_body.h"
 #undef VARIANT
 #endif
 

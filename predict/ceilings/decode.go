@@ -55,7 +55,7 @@ func phased(phases []phase, barriers float64, extra ...datasets.Term) datasets.P
 }
 
 // tileRows is how many rows of activations the host's kernels multiply with a
-// panel of weights at once (ROWS of AVX-512 and AVX2 in microbench/host/vector.inc).
+// panel of weights at once (ROWS of AVX-512 and AVX2 in microbench/host/vector_body.h).
 const tileRows = 6
 
 // weighted is a product of rows with weights that are read from memory once.
