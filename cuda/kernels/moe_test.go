@@ -272,3 +272,44 @@ func TestCombineSumsSharesOfSlots(t *testing.T) {
 		}
 	}
 }
+
+// By hand: six pairs of three tokens go to experts 5 4 1 3 5 0 of six, three an
+// owner; in the order of experts they are the pairs 5 2 3 1 0 4.
+func TestPackGathersRowsForTheirOwners(t *testing.T) {
+	host := simt.Build(t)
+	const tokens, topK, local = 3, 2, 3
+	assigned, order := []int32{5, 4, 1, 3, 5, 0}, []int32{5, 2, 3, 1, 0, 4}
+	for i, hidden := range []int{8, 72, 520} {
+		for _, h := range halves {
+			host.Order = simt.Orders[i%len(simt.Orders)]
+			xs, _ := h.random(rand.New(rand.NewPCG(12, uint64(i))), tokens*hidden, 1)
+			rows, tags := nan(simt.NewBuffer[uint16](t, host, len(order)*hidden)), simt.NewBuffer[int32](t, host, len(order))
+			if err := host.Launch("bench_moe_pack_"+h.name, simt.Dim3{uint32(len(order)), uint32(hidden+255) / 256}, simt.Dim3{32}, 0, rows, tags,
+				simt.NewBufferOf(t, host, xs), simt.NewBufferOf(t, host, order), simt.NewBufferOf(t, host, assigned), int32(hidden), int32(topK), int32(local)); err != nil {
+				t.Fatal(err)
+			}
+			var want []uint16
+			for _, token := range []int{2, 1, 1, 0, 0, 2} {
+				want = append(want, xs[token*hidden:(token+1)*hidden]...)
+			}
+			if !slices.Equal(rows.Data, want) || !slices.Equal(tags.Data, []int32{0, 1, 0, 1, 2, 2}) {
+				t.Errorf("%s, hidden %d: tags %v, rows %v", h.name, hidden, tags.Data, rows.Data)
+			}
+		}
+	}
+}
+
+func TestCountAddsUpTags(t *testing.T) {
+	host := simt.Build(t)
+	for _, order := range simt.Orders {
+		host.Order = order
+		counts := simt.NewBuffer[int32](t, host, 4)
+		if err := host.Launch("bench_moe_count", simt.Dim3{2}, simt.Dim3{32}, 0, counts,
+			simt.NewBufferOf(t, host, append(make([]int32, 33), 3, 1, 3)), int32(36)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(counts.Data, []int32{33, 1, 0, 2}) {
+			t.Errorf("%v", counts.Data)
+		}
+	}
+}

@@ -163,6 +163,28 @@ DEVICE void scatter(int *slot, int *order, int *next, const int *assigned, int p
 	order[s] = i;
 }
 
+// The rows that go to other GPUs, in the order of experts: rows[i] is x of
+// order[i]'s token, and tags[i] its expert's number among the `local` of its owner.
+// Grid (pairs, blocks along a row).
+template <typename T>
+DEVICE void pack(T *rows, int *tags, const T *x, const int *order, const int *assigned, int hidden, int top_k, int local)
+{
+	const int c = (int)(blockIdx.y * blockDim.x + threadIdx.x) * wide<T>::N, pair = order[blockIdx.x];
+	if (c == 0)
+		tags[blockIdx.x] = assigned[pair] % local;
+	if (c < hidden)
+		*reinterpret_cast<uint4 *>(rows + (long long)blockIdx.x * hidden + c) =
+		    *reinterpret_cast<const uint4 *>(x + (long long)(pair / top_k) * hidden + c);
+}
+
+// One for each row that came from other GPUs, as choose counts. counts begins at zero.
+DEVICE void count(int *counts, const int *tags, int rows)
+{
+	const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+	if (i < rows)
+		atomicAdd(counts + tags[i], 1);
+}
+
 // y[token] = residual[token] + Σ share · results[slot]; a null residual is 0.
 // Grid (tokens, blocks along a row).
 template <typename T>
@@ -205,6 +227,12 @@ KERNEL void bench_moe_scatter(int *slot, int *order, int *next, const int *assig
 }
 EXPORT(bench_moe_scatter)
 
+KERNEL void bench_moe_count(int *counts, const int *tags, int rows)
+{
+	count(counts, tags, rows);
+}
+EXPORT(bench_moe_count)
+
 #define ROUTING(T)                                                                                                         \
 	KERNEL void __launch_bounds__(32 * ROUTER_WARPS)                                                                         \
 	bench_moe_router_##T(float *logits, const T *x, const T *w, int tokens, int experts, int hidden)                         \
@@ -212,6 +240,12 @@ EXPORT(bench_moe_scatter)
 		router<T>(logits, x, w, tokens, experts, hidden);                                                                      \
 	}                                                                                                                        \
 	EXPORT(bench_moe_router_##T)                                                                                             \
+	KERNEL void bench_moe_pack_##T(T *rows, int *tags, const T *x, const int *order, const int *assigned, int hidden,         \
+	                               int top_k, int local)                                                                     \
+	{                                                                                                                        \
+		pack<T>(rows, tags, x, order, assigned, hidden, top_k, local);                                                         \
+	}                                                                                                                        \
+	EXPORT(bench_moe_pack_##T)                                                                                               \
 	KERNEL void bench_moe_combine_##T(T *y, const T *results, const float *share, const int *slot, const T *residual,        \
 	                                  int hidden, int top_k)                                                                 \
 	{                                                                                                                        \

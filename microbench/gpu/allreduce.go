@@ -14,11 +14,12 @@ import (
 var ncclTypes = map[datasets.DType]nccl.Type{datasets.FP16: nccl.Float16, datasets.BF16: nccl.Bfloat16,
 	datasets.FP32: nccl.Float32, datasets.FP64: nccl.Float64, datasets.INT8: nccl.Int8}
 
-// communication is NCCL and the communicators that are open, by their ranks.
+// communication is NCCL and the communicators that are open, by their
+// first GPU and their ranks.
 type communication struct {
 	lib   *nccl.Library
 	err   error
-	comms map[int][]*nccl.Comm
+	comms map[[2]int][]*nccl.Comm
 }
 
 // nccl opens the library once.
@@ -46,10 +47,13 @@ func (b *Backend) ranks() int {
 	return len(b.gpus)
 }
 
-// comms are this process's ends of a communicator of the first ranks GPUs, opened
-// once: one for each of them, or the one of this process's rank.
-func (b *Backend) comms(ranks int) ([]*nccl.Comm, error) {
-	if c := b.comm.comms[ranks]; c != nil {
+// comms are this process's ends of a communicator of the first ranks GPUs.
+func (b *Backend) comms(ranks int) ([]*nccl.Comm, error) { return b.commsFrom(0, ranks) }
+
+// commsFrom are this process's ends of a communicator of so many GPUs from the
+// first on, opened once: one for each of them, or the one of this process's rank.
+func (b *Backend) commsFrom(first, ranks int) ([]*nccl.Comm, error) {
+	if c := b.comm.comms[[2]int{first, ranks}]; c != nil {
 		return c, nil
 	}
 	lib, err := b.nccl()
@@ -60,11 +64,11 @@ func (b *Backend) comms(ranks int) ([]*nccl.Comm, error) {
 	if g := b.options.Group; g != nil {
 		comms, err = b.joinComm(lib, ranks)
 	} else {
-		if err := b.open(ranks); err != nil {
+		if err := b.open(first + ranks); err != nil {
 			return nil, err
 		}
 		var ordinals []int
-		for _, g := range b.gpus[:ranks] {
+		for _, g := range b.gpus[first : first+ranks] {
 			ordinals = append(ordinals, g.device.Index)
 		}
 		comms, err = lib.InitAll(ordinals)
@@ -73,9 +77,9 @@ func (b *Backend) comms(ranks int) ([]*nccl.Comm, error) {
 		return nil, err
 	}
 	if b.comm.comms == nil {
-		b.comm.comms = map[int][]*nccl.Comm{}
+		b.comm.comms = map[[2]int][]*nccl.Comm{}
 	}
-	b.comm.comms[ranks] = comms
+	b.comm.comms[[2]int{first, ranks}] = comms
 	return comms, nil
 }
 

@@ -34,7 +34,7 @@ func (b *Backend) prepareDecode(w datasets.DecodeLayer) (microbench.Case, error)
 		return nil, err
 	}
 	if w.TP > 1 {
-		return b.prepareTeam(w)
+		return b.decodeTeam(w)
 	}
 	l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, w.Type)
 	if err != nil {

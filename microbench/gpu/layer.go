@@ -8,6 +8,7 @@ import (
 
 	"bench/cuda"
 	"bench/cuda/cublaslt"
+	"bench/cuda/nccl"
 	"bench/datasets"
 	"bench/microbench"
 )
@@ -20,10 +21,13 @@ type layer struct {
 	// g is the GPU, and m its memory.
 	g *gpu
 	m *memory
-	// rank of ranks that split the matrices; reduced are the all-reduces between
-	// them, by the number of their step.
-	rank, ranks int64
-	reduced     map[int]reduction
+	// rank of all that the layer is on, of which ranks each split the same matrices;
+	// group is the rank's such group. The joints are the steps that are nil, in order;
+	// world and tensorComm the communicators of all and of the group, where there are.
+	rank, ranks       int64
+	group             int
+	world, tensorComm *nccl.Comm
+	joints            []joint
 	// like is the rank whose number of copies is this one's too.
 	like *layer
 	// t is the type of weights, activations and cache, kernelType its name in
@@ -66,7 +70,7 @@ func (b *Backend) newLayer(g *gpu, suite datasets.Suite, t datasets.DType) (*lay
 	if !ok {
 		return nil, skip("%s: the GPU's layer kernels are for bf16 and fp16 on tensor cores, not %s", suite, t)
 	}
-	return &layer{b: b, g: g, m: g.memory(), t: t, kernelType: name, copies: 1, ranks: 1, reduced: map[int]reduction{}}, nil
+	return &layer{b: b, g: g, m: g.memory(), t: t, kernelType: name, copies: 1, ranks: 1}, nil
 }
 
 // rotate sets how many copies of the weights there are: each iteration touches
@@ -122,8 +126,13 @@ func (l *layer) place(rows, cols int64, deviation float64, seed uint64) tensor {
 }
 
 // input is a filled operand that all copies share, the same on every rank.
-func (l *layer) input(rows, cols int64) tensor {
-	x := tensor{t: l.t, rows: rows, cols: cols, seed: uint64(len(l.m.ptrs) + 1), scale: math.Sqrt(3)}
+func (l *layer) input(rows, cols int64) tensor { return l.shared(rows, cols, 0) }
+
+// tokens is an input of which each group of ranks has another.
+func (l *layer) tokens(rows, cols int64) tensor { return l.shared(rows, cols, uint64(l.group)<<32) }
+
+func (l *layer) shared(rows, cols int64, seed uint64) tensor {
+	x := tensor{t: l.t, rows: rows, cols: cols, seed: seed + uint64(len(l.m.ptrs)+1), scale: math.Sqrt(3)}
 	x.p = l.alloc(x.bytes())
 	if l.err == nil {
 		l.err = l.g.fill(x.p, x.t, rows*cols, x.seed, x.scale, l.b.options.Zeros)

@@ -226,13 +226,13 @@ func TestLayersRefuse(t *testing.T) {
 			m.Kernel = "experts"
 			return m
 		}()},
-		{"EP 2", func() datasets.MoELayer { m := moeLayer(4, 8, 2, datasets.RouteBalanced); m.EP = 2; return m }()},
+		{"1 GPUs, 2-way expert and 1-way tensor parallelism", func() datasets.MoELayer { m := moeLayer(4, 8, 2, datasets.RouteBalanced); m.EP = 2; return m }()},
 		{"format fp8_block", func() datasets.MoELayer {
 			m := moeLayer(4, 8, 2, datasets.RouteBalanced)
 			m.Format = "fp8_block"
 			return m
 		}()},
-		{"the experts' is 50", func() datasets.MoELayer {
+		{"part of an expert is 50", func() datasets.MoELayer {
 			m := moeLayer(4, 8, 2, datasets.RouteBalanced)
 			m.Intermediate = 50
 			return m

@@ -6,101 +6,144 @@ import (
 	"bench/microbench"
 )
 
-// reduction is an all-reduce of one rank's product into its sum over the ranks.
-type reduction struct{ from, to tensor }
+// joint is a step of all ranks together: this rank's calls of one NCCL group, none
+// where it has no part in it.
+type joint struct {
+	name  string
+	calls []nccl.Call
+	// from and to are an all-reduce's, messages an exchange's.
+	from, to tensor
+	messages []message
+}
 
-// allReduce adds the sum of x over all ranks, and nothing where there is one.
+// join adds a joint step. Every rank must have as many.
+func (l *layer) join(j joint) {
+	l.joints = append(l.joints, j)
+	l.steps = append(l.steps, nil)
+	l.kernels = append(l.kernels, j.name)
+}
+
+// allReduce adds the sum of x over the tensor-parallel ranks, and nothing where
+// there is one.
 func (l *layer) allReduce(x tensor) tensor {
 	if l.ranks == 1 || l.err != nil {
 		return x
 	}
-	y := l.buffer(l.t, x.rows, x.cols)
-	l.reduced[len(l.steps)] = reduction{x, y}
-	l.steps = append(l.steps, nil)
-	l.kernels = append(l.kernels, "ncclAllReduce")
-	return y
+	j := joint{name: "ncclAllReduce", from: x, to: l.buffer(l.t, x.rows, x.cols)}
+	if x.rows > 0 {
+		j.calls = []nccl.Call{{Kind: nccl.AllReduce, Comm: l.tensorComm, Stream: l.g.stream, From: x.p, To: j.to.p,
+			Count: x.rows * x.cols, Type: ncclTypes[l.t]}}
+	}
+	l.join(j)
+	return j.to
 }
 
-// team is a decode layer on several GPUs (Shoeybi et al., "Megatron-LM", 2019,
-// section 3): each has its heads and its slice of the feed-forward, and two
-// all-reduces of the activations join them.
+// team is a layer on several GPUs. Under tensor parallelism (Shoeybi et al.,
+// "Megatron-LM", 2019, section 3) each has its heads and its slice of the
+// feed-forward, and all-reduces of the activations join them; under expert
+// parallelism, see spreadExperts.
 type team struct {
 	*collectiveCase
 	layers []*layer
 	checks int64
 }
 
-// prepareTeam prepares a rank's part of the layer on each of w.TP GPUs.
-func (b *Backend) prepareTeam(w datasets.DecodeLayer) (microbench.Case, error) {
-	n := int64(w.TP)
+// newTeam makes a rank's part of a layer on each of the first ep × tp GPUs, by
+// build. Ranks that follow each other split the same matrices.
+func (b *Backend) newTeam(suite datasets.Suite, t datasets.DType, launch string, ep, tp int, build func(l *layer)) (*team, error) {
+	n := ep * tp
 	if b.options.Group != nil {
-		return nil, skip("decode: %d-way tensor parallelism is measured in one process, and this run has several", n)
-	}
-	if w.Heads%n != 0 || w.KVHeads%n != 0 && n%w.KVHeads != 0 {
-		return nil, skip("decode: %d query and %d KV heads cannot be shared out over %d GPUs", w.Heads, w.KVHeads, n)
+		return nil, skip("%s: a layer over %d GPUs is measured in one process, and this run has several", suite, n)
 	}
 	if err := b.openNCCL(); err != nil {
 		return nil, err
 	}
-	comms, err := b.comms(w.TP)
+	comms, err := b.comms(n)
 	if err != nil {
 		return nil, err
 	}
-	part := w
-	part.Heads, part.KVHeads, part.FFWidth, part.TP, part.Ranks = w.Heads/n, max(1, w.KVHeads/n), w.FFWidth/n, 1, 1
-	t := &team{collectiveCase: &collectiveCase{b: b, w: datasets.Collective{Launch: w.Launch}, lib: b.comm.lib, comms: comms, held: maxHeldTeam}}
-	for i, g := range b.gpus[:w.TP] {
-		l, err := b.newLayer(g, datasets.SuiteDecode, w.Type)
+	c := &team{collectiveCase: &collectiveCase{b: b, w: datasets.Collective{Launch: launch}, lib: b.comm.lib, comms: comms, held: maxHeldTeam}}
+	for i, g := range b.gpus[:n] {
+		l, err := b.newLayer(g, suite, t)
+		if err == nil {
+			l.rank, l.ranks, l.group, l.world = int64(i), int64(tp), i/tp, comms[i]
+			if i > 0 {
+				l.like = c.layers[0]
+			}
+			c.layers = append(c.layers, l)
+			c.ranks = append(c.ranks, &rank{gpu: g, number: i, memory: l.m})
+			if tp > 1 {
+				var group []*nccl.Comm
+				if group, l.err = b.commsFrom(l.group*tp, tp); l.err == nil {
+					l.tensorComm = group[i%tp]
+				}
+			}
+			if l.err == nil {
+				build(l)
+			}
+			err = l.err
+		}
+		if err == nil && l.flush {
+			err = skip("%s: %d copies of a rank's cold operands fit its GPU, which the L2 may hold, and nothing empties it between iterations on several GPUs",
+				suite, l.copies)
+		}
 		if err != nil {
-			return nil, err
-		}
-		l.rank, l.ranks = int64(i), n
-		t.layers = append(t.layers, l)
-		t.ranks = append(t.ranks, &rank{gpu: g, number: i, memory: l.m})
-		if i > 0 {
-			l.like = t.layers[0]
-		}
-		if l.decode(part); l.err != nil {
-			err := l.err
-			t.Close()
+			c.Close()
 			return nil, err
 		}
 	}
-	t.one = t.enqueueAll
+	c.one = c.enqueueAll
+	return c, nil
+}
+
+// decodeTeam is a decode layer on w.TP GPUs.
+func (b *Backend) decodeTeam(w datasets.DecodeLayer) (microbench.Case, error) {
+	n := int64(w.TP)
+	if w.Heads%n != 0 || w.KVHeads%n != 0 && n%w.KVHeads != 0 {
+		return nil, skip("decode: %d query and %d KV heads cannot be shared out over %d GPUs", w.Heads, w.KVHeads, n)
+	}
+	part := w
+	part.Heads, part.KVHeads, part.FFWidth, part.TP, part.Ranks = w.Heads/n, max(1, w.KVHeads/n), w.FFWidth/n, 1, 1
+	t, err := b.newTeam(datasets.SuiteDecode, w.Type, w.Launch, 1, w.TP, func(l *layer) { l.decode(part) })
+	if err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
 // maxHeldTeam iterations wait behind the holds: about a dozen launches each.
 const maxHeldTeam = 40
 
-// enqueueAll puts iteration i on every GPU's stream, step by step, so that the
-// ranks of an all-reduce are one group.
+// enqueueAll puts iteration i on every GPU's stream: a launch on each in turn, and
+// when all have come to a joint step, that as one group.
 func (t *team) enqueueAll(i int64) error {
-	copies := t.layers[0].copies
-	for step := range t.layers[0].steps {
-		if _, ok := t.layers[0].reduced[step]; ok {
-			if err := t.lib.Enqueue(t.group(step)...); err != nil {
-				return err
+	at := make([]int, len(t.layers))
+	for joints := 0; ; joints++ {
+		for launched := true; launched; {
+			launched = false
+			for r, l := range t.layers {
+				if at[r] == len(l.steps) || l.steps[at[r]] == nil {
+					continue
+				}
+				if err := l.steps[at[r]](l.g.stream, i%l.copies); err != nil {
+					return err
+				}
+				at[r]++
+				launched = true
 			}
-			continue
 		}
-		for _, l := range t.layers {
-			if err := l.steps[step](l.g.stream, i%copies); err != nil {
-				return err
-			}
+		if joints == len(t.layers[0].joints) {
+			return nil
+		}
+		var calls []nccl.Call
+		for r, l := range t.layers {
+			calls = append(calls, l.joints[joints].calls...)
+			at[r]++
+		}
+		if err := t.lib.Enqueue(calls...); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-// group is an all-reduce's calls, one a rank.
-func (t *team) group(step int) (calls []nccl.Call) {
-	for r, l := range t.layers {
-		x := l.reduced[step]
-		calls = append(calls, nccl.Call{Kind: nccl.AllReduce, Comm: t.comms[r], Stream: l.g.stream, From: x.from.p, To: x.to.p,
-			Count: x.from.rows * x.from.cols, Type: ncclTypes[l.t]})
-	}
-	return calls
 }
 
 // Check runs the layer once on all GPUs, and checks every rank's steps and every
@@ -128,7 +171,11 @@ func (t *team) Check() (microbench.Check, error) {
 		all = joinChecks(all, check)
 	}
 	sums, err := t.checkSums()
-	return joinChecks(all, sums), err
+	if err != nil {
+		return all, err
+	}
+	messages, err := t.checkMessages()
+	return joinChecks(joinChecks(all, sums), messages), err
 }
 
 func joinChecks(a, b microbench.Check) microbench.Check {
@@ -141,24 +188,29 @@ func joinChecks(a, b microbench.Check) microbench.Check {
 // the type after each of the additions.
 func (t *team) checkSums() (microbench.Check, error) {
 	var out microbench.Check
-	n := len(t.layers)
-	for step, first := range t.layers[0].reduced {
-		for _, r := range sample(first.from.rows, sampledRows) {
-			want := make([]float64, first.from.cols)
-			for _, l := range t.layers {
-				v := &verification{g: l.g}
-				want = sums(want, v.row(l.reduced[step].from, 0, r))
-				if v.err != nil {
-					return out, v.err
-				}
+	for first := 0; first < len(t.layers); first += int(t.layers[0].ranks) {
+		group := t.layers[first : first+int(t.layers[0].ranks)]
+		for i, j := range group[0].joints {
+			if j.messages != nil {
+				continue
 			}
-			for _, l := range t.layers {
-				v := &verification{g: l.g}
-				v.compare(v.row(l.reduced[step].to, 0, r), want, 0, float64(n)*roundoff(l.t))
-				if v.err != nil {
-					return out, v.err
+			for _, r := range sample(j.from.rows, sampledRows) {
+				want := make([]float64, j.from.cols)
+				for _, l := range group {
+					v := &verification{g: l.g}
+					want = sums(want, v.row(l.joints[i].from, 0, r))
+					if v.err != nil {
+						return out, v.err
+					}
 				}
-				out = joinChecks(out, v.check)
+				for _, l := range group {
+					v := &verification{g: l.g}
+					v.compare(v.row(l.joints[i].to, 0, r), want, 0, float64(len(group))*roundoff(l.t))
+					if v.err != nil {
+						return out, v.err
+					}
+					out = joinChecks(out, v.check)
+				}
 			}
 		}
 	}

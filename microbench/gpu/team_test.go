@@ -77,7 +77,7 @@ func TestTensorParallelCheckSeesAWrongSum(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	// The first sequence's sum on rank 1, in the one all-reduce and in the other.
-	for i, r := range team.layers[1].reduced {
+	for i, r := range team.layers[1].joints {
 		if err := team.layers[1].g.ctx.ToDevice(r.to.p, make([]byte, 2*96)); err != nil {
 			t.Fatal(err)
 		}

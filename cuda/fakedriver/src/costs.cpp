@@ -256,6 +256,15 @@ const std::map<std::string, Counter> &counters() {
              c.write(0, c.n(4) * 4);
              c.write(1, c.n(4) * 4);
          }},
+        {"bench_moe_pack_", [](Cost &c) {
+             double row = c.n(5) * element(c.l.kernel), pairs = c.l.grid[0];
+             c.read(2, row * std::ceil(pairs / c.n(6)));
+             c.read(3, pairs * 4);
+             c.read(4, pairs * 4);
+             c.write(0, row * pairs);
+             c.write(1, pairs * 4);
+         }},
+        {"bench_moe_count", [](Cost &c) { c.read(1, c.n(2) * 4); }},
         {"bench_moe_combine_", [](Cost &c) {
              double e = element(c.l.kernel), tokens = c.l.grid[0], hidden = c.n(5), choices = tokens * c.n(6);
              c.read(1, choices * hidden * e);
