@@ -1,7 +1,6 @@
 package probes
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,11 +72,6 @@ func (f Fingerprint) String() string {
 		parts[i] = l.Name + "=" + strings.ReplaceAll(l.Value, ";", ",")
 	}
 	return strings.Join(parts, "; ")
-}
-
-// Hash is 16 hexadecimal digits of the text's SHA-256.
-func (f Fingerprint) Hash() string {
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(f.String())))[:16]
 }
 
 // Differences names each part of the fingerprint text a that b has otherwise.

@@ -218,3 +218,34 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// What a dry run adds up, by which a case is refused, is what is then allocated.
+func TestDryRunAddsUpWhatIsAllocated(t *testing.T) {
+	b := crowded(t)
+	decode := layer(3, 40, 2, func(w *datasets.DecodeLayer) { w.Experts, w.TopK, w.Cache = 4, 2, datasets.Cold })
+	attention := datasets.Attention{Type: datasets.FP32, Batch: 2, QueryTokens: 1, ContextTokens: 99, Heads: 4, KVHeads: 2, HeadDim: 32, Ranks: 2, Cache: datasets.Cold}
+	sparse := moe(9, 8, 2, datasets.RouteUniform, 2, 1)
+	r, err := route(sparse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		w   datasets.Workload
+		lay func(*layerCase)
+	}{
+		{decode, func(c *layerCase) { b.layDecode(decode, c) }},
+		{attention, func(c *layerCase) { b.layAttention(attention, c) }},
+		{sparse, func(c *layerCase) { b.layMoE(sparse, r, c) }},
+	} {
+		plan := &layerCase{operands: operands{dry: true}}
+		x.lay(plan)
+		c, err := b.prepareLayer(x.w, x.w.Workers(), x.lay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.(*layerCase).bytes; got != plan.bytes || float64(got) < x.w.Bytes() {
+			t.Errorf("%s: %d bytes added up, %d allocated, %g the least", x.w.Key(), plan.bytes, got, x.w.Bytes())
+		}
+		c.Close()
+	}
+}

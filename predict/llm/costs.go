@@ -41,6 +41,8 @@ type Coster struct {
 	tier      datasets.Tier
 	at, sheet *predict.Predictor
 	known     map[any]cost
+	// fallbacks says, by suite and operation, why the datasheet's time stands for
+	// the tier's.
 	fallbacks map[string]string
 }
 
@@ -54,10 +56,6 @@ func NewCoster(c Cluster, tier datasets.Tier) *Coster {
 	return &Coster{cluster: c, tier: tier, at: predict.New(c.Device, tier), sheet: predict.New(c.Device, datasets.TierDatasheet),
 		known: map[any]cost{}, fallbacks: map[string]string{}}
 }
-
-// Fallbacks says, by suite and operation, why the datasheet's time stands for
-// the tier's.
-func (c *Coster) Fallbacks() map[string]string { return c.fallbacks }
 
 func (c *Coster) time(w datasets.Workload) (datasets.Prediction, error) {
 	key := any(w)

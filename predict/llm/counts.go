@@ -120,15 +120,6 @@ func DecodeBytes(m datasets.Model, t, kv datasets.DType, batch, context int64, a
 	return weights*t.Size() + float64(batch)*float64(context)*m.KVBytesPerToken(kv)
 }
 
-// PrefillBytes is what a prefill of batch prompts must read and write: every
-// weight, and the KV cache written.
-func PrefillBytes(m datasets.Model, t, kv datasets.DType, batch, prompt int64) float64 {
-	routed := float64(m.Layers - m.DenseLayers)
-	awake := min(float64(m.Experts), float64(m.TopK)*float64(batch)*float64(prompt))
-	weights := MatmulWeights(m) + routed*(awake-float64(m.TopK))*m.ExpertWeights()
-	return weights*t.Size() + float64(batch)*float64(prompt)*m.KVBytesPerToken(kv)
-}
-
 // CrossAttentionFLOPs is what vision adds to the forward pass of tokens of
 // text that see so many image tokens each: its layers' projections of text and
 // images, scores and values, and feed-forward. The encoder is not included.
@@ -178,10 +169,4 @@ func TrainFLOPs(m datasets.Model, sequence int64, r Recompute, count Count) (mod
 		hardware += forward - 2*float64(sequence)*m.OutputWeights()
 	}
 	return model, hardware
-}
-
-// AttentionShare is the part of a forward pass over a whole sequence that is
-// scores and weighted values.
-func AttentionShare(m datasets.Model, sequence int64, count Count) float64 {
-	return AttentionFLOPs(m, sequence, sequence, count) / ForwardFLOPs(m, sequence, sequence, count)
 }
