@@ -281,7 +281,7 @@ func (r *runState) one(w datasets.Workload, budget time.Duration) (datasets.Row,
 	}
 	after, err := r.sentinelAfter(&m)
 	if err == nil {
-		judge(&m, &r.device, w, t, g, r.sentinel, before, after)
+		judge(&m, &r.device, w, t, g, r.sentinel, before, after, r.memoryBandwidth(w.Workers()))
 	}
 	row := datasets.Row{Workload: w, Measurement: m, DeviceID: r.device.ID}
 	if len(r.uuids) > 0 {

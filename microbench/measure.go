@@ -122,10 +122,10 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	out.BatchIterations = n
 	batch := func() (Timing, error) {
 		t, err := c.Batch(n)
-		if err == nil && !(t.Seconds > 0) {
-			err = fmt.Errorf("a batch of %d took %v s: the clock does not advance", n, t.Seconds)
-		}
 		m.between()
+		if err == nil {
+			err = possible(n, t, true)
+		}
 		return t, err
 	}
 	steady, err := m.warmUp(batch, first, m.now().Add(time.Duration(m.WarmupShare*float64(left))))
@@ -170,6 +170,9 @@ func (m *meter) batchSize(c Case) (n int64, seconds float64, err error) {
 	for n = 1; ; {
 		t, err := c.Batch(n)
 		m.between()
+		if err == nil {
+			err = possible(n, t, false)
+		}
 		if err != nil {
 			return 0, 0, err
 		}
@@ -184,10 +187,26 @@ func (m *meter) batchSize(c Case) (n int64, seconds float64, err error) {
 		}
 		next := int64(math.Ceil(float64(n) * grow))
 		if next > 1<<40 {
-			return 0, 0, fmt.Errorf("%d iterations took %v s: the clock does not advance", n, t.Seconds)
+			return 0, 0, fmt.Errorf("%d iterations took %v s, less than a batch of %.3g s: the time does not grow with the work; it was left out, or the clock does not advance", n, t.Seconds, want)
 		}
 		n = next
 	}
+}
+
+// possible says what no batch can have taken. A batch that is too short for the
+// clock may have taken 0 while its size is still sought.
+func possible(n int64, t Timing, positive bool) error {
+	switch {
+	case math.IsNaN(t.Seconds) || math.IsInf(t.Seconds, 0):
+		return fmt.Errorf("a batch of %d took %v s, which is no time: the backend's clock is at fault", n, t.Seconds)
+	case t.Seconds < 0:
+		return fmt.Errorf("a batch of %d took %v s: the clock went backwards", n, t.Seconds)
+	case t.Seconds == 0 && positive:
+		return fmt.Errorf("a batch of %d took 0 s: the clock does not advance", n)
+	case math.IsNaN(t.WallSeconds) || math.IsInf(t.WallSeconds, 0) || t.WallSeconds < 0:
+		return fmt.Errorf("a batch of %d took %v s on the host's clock, which is no time", n, t.WallSeconds)
+	}
+	return nil
 }
 
 // warmUp runs batches until two successive windows agree, or the time ends.

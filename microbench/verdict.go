@@ -29,8 +29,9 @@ const implausibleBy = 1.03
 const gpuImplausibleBy = 1.10
 
 // judge flags what the conditions of a case say against it, and settles its
-// verdict. before and after are the sentinel's ratios on either side of it.
-func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t probes.Telemetry, g *probes.GPUTelemetry, s *sentinel, before, after float64) {
+// verdict. before and after are the sentinel's ratios on either side of it, memory
+// the bandwidth that this run has measured for as many workers, or 0.
+func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t probes.Telemetry, g *probes.GPUTelemetry, s *sentinel, before, after, memory float64) {
 	worst := before
 	if math.Abs(math.Log(after)) > math.Abs(math.Log(before)) {
 		worst = after
@@ -71,6 +72,11 @@ func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t
 		flag(datasets.FlagThrottled, "the clock fell to %.2f GHz from a mean of %.2f GHz", t.MinClockHz/1e9, t.ClockHz/1e9)
 	}
 	if sentence := implausible(dev, w, m.TimeS); sentence != "" {
+		flag(datasets.FlagImplausible, "%s", sentence)
+	}
+	if sentence := beyondCore(dev, w, m.TimeS); sentence != "" {
+		flag(datasets.FlagImplausible, "%s", sentence)
+	} else if sentence := notCold(dev, w, m.TimeS, memory); sentence != "" {
 		flag(datasets.FlagImplausible, "%s", sentence)
 	}
 	if len(m.Flags) > 0 {
