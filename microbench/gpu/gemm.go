@@ -1,8 +1,11 @@
 package gpu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"bench/cuda"
 	"bench/cuda/cublaslt"
@@ -133,53 +136,58 @@ const (
 )
 
 // choose times the heuristics' proposals and sets the plan to the fastest of
-// them: the first is a guess. It returns how many could be timed. The case
-// is measured afresh afterwards, so the choice of the luckiest biases no sample.
+// them: the first is a guess. They take turns, so that a clock that sinks for some
+// milliseconds costs each of them a run and not one of them all its runs. It
+// returns how many could be timed. The case is measured afresh afterwards, so the
+// choice of the luckiest biases no sample.
 func (p *product) choose(w work) (timed int, err error) {
-	best, fastest := -1, 0.0
+	type trial struct {
+		algorithm int
+		c         *gpuCase
+		n         int64 // products a run; 0: no more runs
+		seconds   float64
+	}
+	var trials []*trial
 	for i := range p.plan.Algorithms {
 		p.plan.Use = i
 		c := p.b.newCase(w).(*gpuCase)
-		t, err := p.trial(c)
+		var t microbench.Timing
+		for range 2 {
+			if t, err = c.Batch(1); err != nil {
+				break
+			}
+		}
 		var refused *cublaslt.Error
 		if errors.As(err, &refused) {
 			continue // a proposal that does not run on this GPU is the library's mistake, not ours
 		}
 		if err != nil {
-			return timed, err
+			return len(trials), err
 		}
-		timed++
-		if best < 0 || t < fastest {
-			best, fastest = i, t
+		r := &trial{i, c, max(1, min(int64(trialSeconds/max(t.Seconds, 1e-9)), c.held)), math.Inf(1)}
+		if t.Seconds > 10*trialSeconds {
+			r.n, r.seconds = 0, t.Seconds // one long product says enough
 		}
+		trials = append(trials, r)
 	}
-	if best < 0 {
+	if len(trials) == 0 {
 		return 0, skip("gemm/matmul %s, m=%d n=%d k=%d: none of cuBLASLt's %d proposals runs", p.w.Type, p.w.M, p.w.N, p.w.K, len(p.plan.Algorithms))
 	}
-	p.plan.Use = best
-	return timed, nil
-}
-
-func (p *product) trial(c *gpuCase) (seconds float64, err error) {
-	var t microbench.Timing
-	for range 2 {
-		if t, err = c.Batch(1); err != nil {
-			return 0, err
+	for range trialRuns {
+		for _, t := range trials {
+			if t.n == 0 {
+				continue
+			}
+			p.plan.Use = t.algorithm
+			got, err := t.c.Batch(t.n)
+			if err != nil {
+				return len(trials), err
+			}
+			t.seconds = min(t.seconds, got.Seconds/float64(t.n))
 		}
 	}
-	n := max(1, min(int64(trialSeconds/max(t.Seconds, 1e-9)), c.held))
-	if t.Seconds > 10*trialSeconds {
-		return t.Seconds, nil // one long product says enough
-	}
-	for i := range trialRuns {
-		if t, err = c.Batch(n); err != nil {
-			return 0, err
-		}
-		if s := t.Seconds / float64(n); i == 0 || s < seconds {
-			seconds = s
-		}
-	}
-	return seconds, nil
+	p.plan.Use = slices.MinFunc(trials, func(a, b *trial) int { return cmp.Compare(a.seconds, b.seconds) }).algorithm
+	return len(trials), nil
 }
 
 // declined reports whether the library has no kernel for a product.

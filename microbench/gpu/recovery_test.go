@@ -3,6 +3,7 @@ package gpu_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -47,15 +48,50 @@ func knownAnswers(d fakedriver.Truth) (out []known) {
 	for _, launch := range []string{"", "graph"} { // 2·(n−1)/n of the operand over each link
 		add(datasets.Collective{Kind: "all_reduce", Type: datasets.BF16, SizeBytes: 1 << 20, Ranks: 2, Nodes: 1, Launch: launch}, d.Collective+float64(1<<20)/d.Peer)
 	}
+	const ops = 1 << 26 // whole passes of the four SMs, for every type
+	for _, t := range slices.Sorted(maps.Keys(d.FLOPs)) {
+		dtype := datasets.DType(t)
+		if t != fast && (t != "fp8" || d.Major == 9) {
+			add(datasets.GEMM{Kernel: "peak", Type: dtype, Ops: ops, Ranks: 1}, d.Kernel+ops/d.FLOPs[t])
+			add(datasets.GEMM{Kernel: "matmul", Type: dtype, M: 192, N: 256, K: 256, Ranks: 1, Cache: datasets.Hot}, d.Kernel+2*192*256*256/d.FLOPs[t])
+		}
+	}
+	// What memory bounds: a product of one row, attention over a long cache, and the
+	// weights of experts. Their results are too few bytes to count as writing.
+	row := datasets.GEMM{Kernel: "matmul", Type: fast, M: 1, N: 2048, K: 4096, Ranks: 1, Cache: datasets.Cold}
+	add(row, d.Kernel+row.Bytes()/d.Read)
+	attention := datasets.Attention{Type: fast, Batch: 8, QueryTokens: 1, ContextTokens: 1024, Heads: 8, KVHeads: 8, HeadDim: 64, Ranks: 1, Cache: datasets.Cold}
+	add(attention, d.Kernel+attention.Bytes()/d.Read)
+	moe := datasets.MoELayer{Kernel: "layer", Type: fast, Tokens: 2, Hidden: 1024, Intermediate: 1024, Experts: 8, TopK: 2, Gated: true,
+		Routing: datasets.Routing{Rule: datasets.RouteUniform, Seed: 1}, TP: 1, EP: 1, Ranks: 1, Cache: datasets.Cold}
+	add(moe, 7*d.Kernel+experts(moe)*moe.ExpertBytes()/d.Read)
 	return out
 }
 
-// device is a machine of two GPUs near an A100, each figure off by up to twice.
+// fast is the type in which arithmetic takes no time beside memory.
+const fast = "fp16"
+
+// experts is how many of a layer's experts the routing wakes.
+func experts(w datasets.MoELayer) float64 {
+	assigned, err := w.Routing.Assign(w.Tokens, w.Experts, w.TopK)
+	if err != nil {
+		panic(err)
+	}
+	return float64(datasets.SummarizeLoads(datasets.Loads(assigned, w.Experts)).Active)
+}
+
+// device is a machine of two GPUs near an A100, each figure off by up to twice;
+// every other has an H100's kernels. Arithmetic is slower, so that it takes long
+// beside a launch at sizes that a host can check.
 func device(seed uint64) fakedriver.Truth {
 	r := rand.New(rand.NewPCG(seed, 7))
 	about := func(v float64) float64 { return v * math.Exp2(2*r.Float64()-1) }
+	flops := map[string]float64{}
+	for _, t := range []string{"bf16", "fp8", "fp32", "fp64", "int8", "tf32"} {
+		flops[t] = about(1.5e12)
+	}
 	return fakedriver.Truth{
-		Devices: 2, MemoryBytes: 2 << 30, L2Bytes: 1 << 20, Seed: int64(seed), Noise: 0.02,
+		Devices: 2, Major: 8 + int(seed%2), FLOPs: flops, MemoryBytes: 2 << 30, L2Bytes: 1 << 20, Seed: int64(seed), Noise: 0.02,
 		Read: about(1.8e12), Write: about(1.7e12), Copy: about(1.6e12), L2: about(10e12),
 		HostToDevice: about(24e9), DeviceToHost: about(25e9), Peer: about(200e9),
 		MemoryLatency: about(500e-9), L2Latency: about(200e-9),
@@ -103,11 +139,11 @@ func recoverTruth(t testing.TB, d fakedriver.Truth) (out []recovered) {
 		return th, nil
 	}}
 	answers := knownAnswers(d)
-	plan := microbench.Plan{CaseTime: 5 * time.Second}
+	plan := microbench.Plan{CaseTime: 20 * time.Second}
 	for _, k := range answers {
 		plan.Workloads = append(plan.Workloads, k.w)
 	}
-	plan.Time = time.Duration(len(answers)) * 5 * time.Second
+	plan.Time = time.Duration(len(answers)) * plan.CaseTime
 	rows, _, err := loop.Run(context.Background(), plan, nil)
 	if err != nil || len(rows) != len(answers) {
 		t.Fatalf("%d rows, %v", len(rows), err)
