@@ -70,7 +70,7 @@ void cu_error_text(const cu_table *t, cu_result code, char *name, int name_n, ch
 #define IN(c, ...) \
 	do { \
 		cu_result current = t->context_set(c); \
-		return current ? current : __VA_ARGS__; \
+		return current ? current | CU_NOT_CURRENT : __VA_ARGS__; \
 	} while (0)
 
 cu_result cu_context_current(const cu_table *t, cu_handle c) { return t->context_set(c); }
@@ -78,8 +78,9 @@ cu_result cu_context_sync(const cu_table *t, cu_handle c) { IN(c, t->context_syn
 cu_result cu_enable_peer(const cu_table *t, cu_handle c, cu_handle peer)
 {
 	cu_result r = t->context_set(c);
-	if (!r)
-		r = t->context_enable_peer(peer, 0);
+	if (r)
+		return r | CU_NOT_CURRENT;
+	r = t->context_enable_peer(peer, 0);
 	return r == ALREADY_ENABLED ? 0 : r; /* NCCL may have come first */
 }
 cu_result cu_mem_alloc(const cu_table *t, cu_handle c, size_t n, cu_ptr *p) { IN(c, t->mem_alloc(p, n)); }

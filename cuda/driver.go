@@ -196,6 +196,9 @@ func (d *Driver) check(call string, r C.cu_result) error {
 	if r == 0 {
 		return nil
 	}
+	if r&C.CU_NOT_CURRENT != 0 {
+		call, r = "cuCtxSetCurrent", r&^C.CU_NOT_CURRENT
+	}
 	var name, text [256]C.char
 	C.cu_error_text(d.table, r, &name[0], C.int(len(name)), &text[0], C.int(len(text)))
 	return &Error{Call: call, Code: int(r), Name: C.GoString(&name[0]), Text: C.GoString(&text[0])}

@@ -100,7 +100,9 @@ cu_result cu_context_release(const cu_table *t, cu_device d);
 void cu_error_text(const cu_table *t, cu_result code, char *name, int name_n, char *text, int text_n);
 
 /* Calls in a context: each makes it current to the calling thread first, since a
-   goroutine may move between threads and other libraries change what is current. */
+   goroutine may move between threads and other libraries change what is current.
+   Where that fails the result has CU_NOT_CURRENT added, above every CUresult. */
+enum { CU_NOT_CURRENT = 1 << 30 };
 cu_result cu_context_current(const cu_table *, cu_handle c);
 cu_result cu_context_sync(const cu_table *t, cu_handle c);
 cu_result cu_enable_peer(const cu_table *t, cu_handle c, cu_handle peer);

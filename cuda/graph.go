@@ -13,7 +13,7 @@ type Graph struct {
 
 // Capture records what enqueue puts on the stream, without running it, and
 // makes a graph of it.
-func (s *Stream) Capture(enqueue func() error) (*Graph, error) {
+func (s *Stream) Capture(enqueue func() error) (g *Graph, err error) {
 	// A capture ends on the thread that it began on.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -23,9 +23,15 @@ func (s *Stream) Capture(enqueue func() error) (*Graph, error) {
 	}
 	failed := enqueue()
 	var graph C.cu_handle
-	err := s.check("cuStreamEndCapture", C.cu_capture_end(c.driver.table, c.handle, s.handle, &graph))
+	err = s.check("cuStreamEndCapture", C.cu_capture_end(c.driver.table, c.handle, s.handle, &graph))
 	if graph != nil {
-		defer C.cu_graph_destroy(c.driver.table, c.handle, graph)
+		defer func() {
+			destroyed := s.check("cuGraphDestroy", C.cu_graph_destroy(c.driver.table, c.handle, graph))
+			if err == nil && destroyed != nil {
+				g.Close() // told is what came first
+				g, err = nil, destroyed
+			}
+		}()
 	}
 	if failed != nil {
 		return nil, failed // an ended capture is a consequence of it
@@ -33,7 +39,7 @@ func (s *Stream) Capture(enqueue func() error) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Graph{context: c}
+	g = &Graph{context: c}
 	if err := s.check("cuGraphInstantiateWithFlags", C.cu_graph_instantiate(c.driver.table, c.handle, graph, &g.exec)); err != nil {
 		return nil, err
 	}

@@ -203,6 +203,36 @@ func TestASpinHoldsTheStream(t *testing.T) {
 	*(*uint32)(flag) = 1
 	ok(t, s.Sync())
 	near(t, "held launches", must[float64](t)(c.Elapsed(from, to)), 10e-6)
+
+	// Five are held. The five that come after the release come at the host's pace, as
+	// does the event: six calls of 10 µs each from the release on.
+	*(*uint32)(flag) = 0
+	launch(spin, cuda.Ptr(uintptr(flag)), int64(1e9))
+	ok(t, s.Record(from))
+	for i := range 10 {
+		if i == 5 {
+			*(*uint32)(flag) = 1
+		}
+		launch(work, int32(1), int64(2), 3.0)
+	}
+	ok(t, s.Record(to))
+	ok(t, s.Sync())
+	near(t, "half held", must[float64](t)(c.Elapsed(from, to)), 60e-6)
+}
+
+// A failing cuCtxSetCurrent, which precedes every call, is told under its own
+// name, and so is a graph that cannot be destroyed.
+func TestErrorsHaveTheNameOfTheirCall(t *testing.T) {
+	c := open(t, fakedriver.Truth{Fail: "cuCtxSetCurrent:2:201,cuGraphDestroy:1:400"})
+	s := must[*cuda.Stream](t)(c.NewStream())
+	var e *cuda.Error
+	if _, err := c.Alloc(1); !errors.As(err, &e) || e.Call != "cuCtxSetCurrent" || e.Code != 201 || e.Name != "CUDA_ERROR_INVALID_CONTEXT" {
+		t.Errorf("%v", err)
+	}
+	p := must[cuda.Ptr](t)(c.Alloc(64))
+	if _, err := s.Capture(func() error { return s.Fill8(p, 0, 64) }); !errors.As(err, &e) || e.Call != "cuGraphDestroy" || e.Code != 400 {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestGraphs(t *testing.T) {

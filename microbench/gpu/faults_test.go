@@ -105,23 +105,15 @@ func calls(t testing.TB) map[string]int {
 // be told once, with the call's name, and spoil one case at most.
 func complaint(o outcome, call string, code int) string {
 	lost := (&cuda.Error{Code: code}).Sticky() && strings.HasPrefix(call, "cu")
-	spoiled, name := 1, call
-	switch call {
-	case "cuCtxSetCurrent":
-		name = "cu" // told under the name of the call that needed the context
-	case "cuGraphDestroy":
-		if !lost {
-			return "" // a graph that is left behind spoils nothing
-		}
-		name = "cu" // told by the next call that needs the context
-	case "ncclGetVersion":
+	spoiled := 1
+	if call == "ncclGetVersion" {
 		spoiled = len(small) // the library is opened once
 	}
 	for _, err := range []error{o.opened, o.stopped} {
 		if err == nil {
 			continue
 		}
-		if !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
+		if !strings.Contains(err.Error(), call) || strings.Contains(err.Error(), "\n") {
 			return fmt.Sprintf("it ended with %q", err)
 		}
 		return ""
@@ -136,7 +128,7 @@ func complaint(o outcome, call string, code int) string {
 			continue
 		}
 		bad = append(bad, r.Workload.Key()+" "+string(m.Verdict)+": "+m.Reason)
-		if !strings.Contains(m.Reason, name) {
+		if !strings.Contains(m.Reason, call) {
 			return "the call is not named: " + bad[0]
 		}
 		for _, crash := range []string{"crashed", "panic", "SIG", "died"} {
@@ -151,7 +143,7 @@ func complaint(o outcome, call string, code int) string {
 	if len(bad) > spoiled {
 		return fmt.Sprintf("one fault spoiled %d cases: %s", len(bad), strings.Join(bad, "; "))
 	}
-	if len(bad) == 0 && strings.Contains(strings.Join(o.notes, "\n"), name) {
+	if len(bad) == 0 && strings.Contains(strings.Join(o.notes, "\n"), call) {
 		return "" // the sentinel, run again in a fresh process
 	}
 	if call == "ncclGetVersion" && len(bad) == 0 {

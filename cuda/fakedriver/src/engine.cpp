@@ -127,6 +127,26 @@ static double drawNoise(Device *d) {
     return uniform(d->random) < t.tailProbability ? f * t.tailFactor : f;
 }
 
+// Spin is one that the host has not been seen to let go.
+struct Spin {
+    std::weak_ptr<double> releasedS;
+    std::function<bool()> ready;
+};
+static std::vector<Spin> spins_;
+
+// noticeReleases notes when the host let spins go: the flag is memory, of which
+// the host's next call is the first to tell.
+static void noticeReleases() {
+    auto over = [](Spin &spin) {
+        auto at = spin.releasedS.lock();
+        if (!at) return true; // it has run
+        if (!spin.ready()) return false;
+        *at = hostS;
+        return true;
+    };
+    spins_.erase(std::remove_if(spins_.begin(), spins_.end(), over), spins_.end());
+}
+
 CUresult enqueue(CUstream s, Op op) { return enqueue(s, std::move(op), truth().hostLaunchS); }
 
 CUresult enqueue(CUstream s, Op op, double hostTakesS) {
@@ -139,8 +159,13 @@ CUresult enqueue(CUstream s, Op op, double hostTakesS) {
         bool done;
         if (CUresult e = drain(s, true, &done)) return e;
     }
+    noticeReleases();
     hostS += hostTakesS;
     op.enqueuedS = hostS;
+    if (op.ready) {
+        op.releasedS = std::make_shared<double>(-1);
+        spins_.push_back({op.releasedS, op.ready});
+    }
     if (op.record) {
         op.record->pending++;
         op.record->stream = s;
@@ -169,7 +194,8 @@ static CUresult perform(CUstream s, const Op &op, bool timed) {
                 if (t.write)
                     for (double i = 1; i < t.bytes; i += 2) ((unsigned char *)t.at)[(size_t)i] ^= 0x55;
     }
-    if (op.ready) s->nowS = std::max(s->nowS, hostS); // a spin ends when the host lets go
+    if (op.ready) // a spin ends when the host lets go
+        s->nowS = std::max(s->nowS, *op.releasedS >= 0 ? *op.releasedS : hostS);
     return CUDA_SUCCESS;
 }
 
