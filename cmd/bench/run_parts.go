@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -39,8 +38,8 @@ func (m *measuring) total() int {
 // kept says where the finished cases are, and how to go on.
 func (m *measuring) kept() string {
 	path := m.journal.Path()
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Sprintf("its %d finished cases are lost with %s", len(m.rows), path)
+	if _, _, _, err := datasets.ReadJournal(path); err != nil {
+		return fmt.Sprintf("its %d finished cases cannot be read back: %v", len(m.rows), err)
 	}
 	return fmt.Sprintf("%d of %d cases are kept in %s; go on with: bench run --resume %s", len(m.rows), m.total(), path, path)
 }

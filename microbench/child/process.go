@@ -54,7 +54,9 @@ func start(cmd *exec.Cmd) (*process, error) {
 	cmd.Env = append(cmd.Environ(), pipesVariable+"=1")
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, p.stderr, p.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A child ends when its requests do; the kernel's signal is for one that is
+	// stopped and does not see it. No thread of the parent ends before the parent.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = endWithin // a grandchild may hold stderr open
 	err = cmd.Start()
 	requestR.Close()
