@@ -14,7 +14,6 @@ import (
 	"bench/reports"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 // runFlags are the flags of run.
@@ -230,10 +229,13 @@ func checkOut(dir string) error {
 	if err := datasets.MakeFolder(dir); err != nil {
 		return fmt.Errorf("the output folder cannot be made: %w", err)
 	}
-	// Asked rather than tried: a file to try it with would stay where we are killed.
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("the output folder cannot be written: %s: %w", dir, err)
+	// Tried rather than asked: root may write everywhere, and cannot in /proc.
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("the output folder cannot be written: %w", err)
 	}
+	probe.Close()
+	os.Remove(probe.Name())
 	const need = 64 << 20 // journal and Parquet file of the largest plan, with room to spare
 	if free, err := probes.FreeBytes(dir); err == nil && free < need {
 		return fmt.Errorf("the output folder %s has %s left, and a run needs up to %s", dir, reports.Bytes(float64(free)), reports.Bytes(need))
