@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/metrics"
 	"testing"
 )
 
@@ -24,7 +25,11 @@ func fuzzReader(f *testing.F, format format, file string, seeds ...string) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		before := allocated()
 		b, err := readData(format, file, data)
+		if used := allocated() - before; used > 1<<29+uint64(len(data))<<14 {
+			t.Errorf("%d bytes of file took %d bytes of memory", len(data), used)
+		}
 		if err != nil {
 			return
 		}
@@ -52,3 +57,10 @@ func FuzzNCCLTests(f *testing.F)         { fuzzReader(f, ncclTests, "x.txt", "nc
 func FuzzNVBandwidth(f *testing.F)       { fuzzReader(f, nvbandwidth, "x.txt", "nvbandwidth*") }
 func FuzzBabelStream(f *testing.F)       { fuzzReader(f, babelStream, "x.txt", "babelstream*") }
 func FuzzLlamaBench(f *testing.F)        { fuzzReader(f, llamaBench, "x.txt", "llamabench*") }
+
+// allocated is all memory that was ever allocated, in bytes.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
