@@ -62,12 +62,22 @@ var loadCache = struct {
 // loadCacheSize bounds the cache; at the bound it starts afresh.
 const loadCacheSize = 1 << 15
 
+// The bounds of what loads are counted for.
+const (
+	mostExperts = 1 << 16
+	mostChoices = 1 << 30 // tokens × top-k
+)
+
 // ExpectedRankLoad is the load of m's most loaded rank. Balanced and uniform
 // routing are exact (uniform's spread over ranks by the normal approximation),
 // power-law loads are averaged over powerLawDraws draws with fixed seeds, and
 // the other rules are drawn once with the routing's own seed. ok is false for
-// a trace that is not at hand.
+// a trace that is not at hand, and for shapes beyond any router's, whose loads
+// would take all memory: shapes come out of files.
 func ExpectedRankLoad(m *datasets.MoELayer) (load RankLoad, ok bool) {
+	if m.Experts < 1 || m.Experts > mostExperts || m.TopK < 1 || m.TopK > m.Experts || m.Tokens < 1 || m.Tokens > mostChoices/m.TopK || int64(m.EP) > m.Experts {
+		return load, false
+	}
 	if m.Routing.Rule == datasets.RouteTrace {
 		return drawnLoad(m)
 	}
