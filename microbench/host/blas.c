@@ -35,12 +35,12 @@ struct blas_library {
 };
 
 static const struct {
-	const char *name, *sonames[4], *set_threads, *get_threads;
+	const char *name, *set_threads, *get_threads;
 } known[] = {
-	{"openblas", {"libopenblas.so.0", "libopenblas.so"}, "openblas_set_num_threads", "openblas_get_num_threads"},
-	{"mkl", {"libmkl_rt.so.2", "libmkl_rt.so.1", "libmkl_rt.so"}, "MKL_Set_Num_Threads", "MKL_Get_Max_Threads"},
-	{"blis", {"libblis.so.4", "libblis.so.3", "libblis-mt.so.4", "libblis.so"}, "bli_thread_set_num_threads", "bli_thread_get_num_threads"},
-	{"onednn", {"libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"}, "omp_set_num_threads", "omp_get_max_threads"},
+	{"openblas", "openblas_set_num_threads", "openblas_get_num_threads"},
+	{"mkl", "MKL_Set_Num_Threads", "MKL_Get_Max_Threads"},
+	{"blis", "bli_thread_set_num_threads", "bli_thread_get_num_threads"},
+	{"onednn", "omp_set_num_threads", "omp_get_max_threads"},
 };
 
 /* read_version asks the library what it is. */
@@ -65,16 +65,14 @@ static void read_version(blas_library *l, void *handle, const char *name)
 		to[i - 1] = 0;
 }
 
-blas_library *blas_open(const char *name, char *err, size_t errlen)
+blas_library *blas_open(const char *name, const char *file, char *err, size_t errlen)
 {
 	size_t which = 0, count = sizeof known / sizeof *known;
 	while (which < count && strcmp(known[which].name, name))
 		which++;
-	void *handle = NULL;
-	for (size_t i = 0; which < count && i < 4 && known[which].sonames[i] && !handle; i++)
-		handle = dlopen(known[which].sonames[i], RTLD_NOW | RTLD_LOCAL);
+	void *handle = which < count ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
 	if (!handle) {
-		snprintf(err, errlen, "the library %s is not installed where the loader looks: install it, or choose another", name);
+		snprintf(err, errlen, "the library %s does not load from %s", name, file);
 		return NULL;
 	}
 	blas_library *l = calloc(1, sizeof *l);

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"unsafe"
+
+	"bench/cuda/dynamic"
 )
 
 // Libraries are the values of Options.Library: "auto" takes the built-in kernel
@@ -35,6 +37,14 @@ var (
 	libraries      = map[string]*library{}
 )
 
+// sonames are the names that a library's releases have.
+var sonames = map[string][]string{
+	"openblas": {"libopenblas.so.0", "libopenblas.so"},
+	"mkl":      {"libmkl_rt.so.2", "libmkl_rt.so.1", "libmkl_rt.so"},
+	"blis":     {"libblis.so.4", "libblis.so.3", "libblis-mt.so.4", "libblis.so"},
+	"onednn":   {"libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"},
+}
+
 // openLibrary opens a library once in the life of the process.
 func openLibrary(name string) *library {
 	librariesMutex.Lock()
@@ -43,13 +53,21 @@ func openLibrary(name string) *library {
 		return l
 	}
 	l := &library{name: name}
+	libraries[name] = l
+	// dynamic refuses what LD_LIBRARY_PATH would take from a relative folder.
+	file, err := dynamic.Open(sonames[name])
+	if err != nil {
+		l.err = fmt.Errorf("the library %s cannot be used: %w: install it, or choose another", name, err)
+		return l
+	}
+	path := C.CString(file.Path())
+	defer C.free(unsafe.Pointer(path))
 	var message [256]C.char
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))
-	if l.c = C.blas_open(text, &message[0], C.size_t(len(message))); l.c == nil {
+	if l.c = C.blas_open(text, path, &message[0], C.size_t(len(message))); l.c == nil {
 		l.err = errors.New(C.GoString(&message[0]))
 	}
-	libraries[name] = l
 	return l
 }
 
@@ -115,8 +133,10 @@ func libraryEnvironment() map[string]string {
 	for _, name := range Libraries[1:5] {
 		if l := openLibrary(name); l.err == nil {
 			env["library_"+name] = l.version() + " at " + l.path()
+		} else if missing := (*dynamic.MissingError)(nil); errors.As(l.err, &missing) {
+			env["library_"+name] = "none: " + missing.Reason
 		} else {
-			env["library_"+name] = "not installed"
+			env["library_"+name] = "none: " + l.err.Error()
 		}
 	}
 	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "BLIS_ARCH_TYPE", "MKL_ENABLE_INSTRUCTIONS"} {

@@ -8,11 +8,10 @@
 
 typedef struct blas_library blas_library;
 
-/* blas_open opens "openblas", "blis", "mkl" or "onednn" by the sonames that its
-   releases have, as the loader finds them; never by a relative path. It returns
-   NULL with a sentence in err. A library stays open: its threads may not survive
-   being unmapped. */
-blas_library *blas_open(const char *name, char *err, size_t errlen);
+/* blas_open opens "openblas", "blis", "mkl" or "onednn" from its file, an absolute
+   path. It returns NULL with a sentence in err. A library stays open: its threads
+   may not survive being unmapped. */
+blas_library *blas_open(const char *name, const char *file, char *err, size_t errlen);
 
 const char *blas_version(const blas_library *l);
 /* blas_path is the file that the loader took the library from. */
