@@ -62,6 +62,47 @@ func TestFleetNamesTheSlowNode(t *testing.T) {
 	}
 }
 
+// Of a thousand GPUs, eight a host, one is 6 % slower: it is the one that is
+// named, by its host and its own number.
+func TestFleetNamesTheSlowGPUOfAThousand(t *testing.T) {
+	var runs []*datasets.Run
+	for host := range 125 {
+		run := &datasets.Run{Meta: datasets.Meta{ID: fmt.Sprint("run-", host), Host: fmt.Sprintf("node%03d", host), StartUnixS: 1769900000}}
+		for gpu := range 8 {
+			for i, m := range []int64{4096, 8192, 16384} {
+				seconds := float64(2*m*m*m) / 600e12 * (1 + 0.002*float64((13*host+7*gpu+i)%5-2))
+				if host == 42 && gpu == 5 {
+					seconds *= 1.06
+				}
+				run.Rows = append(run.Rows, datasets.Row{DeviceID: "h100-sxm", DeviceUUID: fmt.Sprintf("GPU-%03d-%d", host, gpu),
+					Workload:    datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: m, N: m, K: m, Ranks: 1},
+					Measurement: datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK, TimeS: seconds}})
+			}
+		}
+		runs = append(runs, run)
+	}
+	r, err := New(runs, []datasets.Tier{datasets.TierDatasheet}, Catalogue(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := r.Fleet.Nodes
+	if len(nodes) != 1000 || nodes[0].Host != "node042" || nodes[0].UUID != "GPU-042-5" {
+		t.Fatalf("%d nodes, the first %+v", len(nodes), nodes[0])
+	}
+	for i, n := range nodes {
+		if (len(n.Outlier) > 0) != (i == 0) {
+			t.Errorf("%s %s: %v", n.Host, n.UUID, n.Outlier)
+		}
+	}
+	var b bytes.Buffer
+	if err := FleetText(&b, r.Fleet, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.String(); !strings.Contains(out, "node042") || !strings.Contains(out, "slower than the fleet") {
+		t.Error(out)
+	}
+}
+
 // With three nodes there is no telling which one is wrong.
 func TestFleetTooSmall(t *testing.T) {
 	f := aggregated(t, writeFleet(t, 1, 3, func(_, host int) float64 { return 1 + float64(host) })).Fleet
