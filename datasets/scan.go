@@ -28,6 +28,9 @@ type Scanner struct {
 	// none of the texts that it names for a column. It does not look at single
 	// rows: a row group that is read may hold others.
 	Where map[string][]string
+	// Whole, where not nil, says of which files Runs reads the rows; of the others a
+	// run has its provenance and devices alone.
+	Whole func(*File) bool
 	// Broken, where not nil, is told of each file that cannot be read, which is
 	// then passed over; what was read of it before it broke stays read. It is
 	// called by one goroutine at a time, in the order of the files.
@@ -81,10 +84,14 @@ func (s *Scanner) MoreRowsThan(n int64, paths []string) (bool, error) {
 	return false, nil
 }
 
-// Runs reads the files that paths name, whole.
+// Runs reads the files that paths name, each as a run.
 func (s *Scanner) Runs(paths []string) ([]*Run, error) {
 	var runs []*Run
 	whole := inOrder(s, paths, func(f *File, yield func(*Run) bool) error {
+		if s.Whole != nil && !s.Whole(f) {
+			yield(&Run{Meta: f.Meta, Devices: f.Devices})
+			return nil
+		}
 		run, err := f.readAll(s.Where, s.Columns)
 		if err == nil {
 			yield(run)

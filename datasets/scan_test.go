@@ -176,3 +176,22 @@ func TestScanSkipsRowGroups(t *testing.T) {
 		t.Errorf("of %d rows %d hbm; where hbm: %d read, %d found; where there is none: %d", all, hbm, some, found, none)
 	}
 }
+
+// Of files that are not wanted whole a run has its provenance, and no row.
+func TestScannerWhole(t *testing.T) {
+	dir := t.TempDir()
+	for _, host := range []string{"a", "b"} {
+		run := testRun(3, 5)
+		run.Meta.Host = host
+		if err := WriteFile(filepath.Join(dir, host+".parquet"), run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs, err := (&Scanner{Whole: func(f *File) bool { return f.Meta.Host == "b" }}).Runs([]string{dir})
+	if err != nil || len(runs) != 2 {
+		t.Fatal(len(runs), err)
+	}
+	if runs[0].Meta.Host != "a" || len(runs[0].Rows) != 0 || len(runs[1].Rows) != 5 {
+		t.Errorf("%s has %d rows, %s %d", runs[0].Meta.Host, len(runs[0].Rows), runs[1].Meta.Host, len(runs[1].Rows))
+	}
+}

@@ -94,7 +94,11 @@ func (f *gateFlags) gate(cmd *cobra.Command, args []string, o gate.Options) erro
 	}
 	var history []*datasets.Run
 	if len(f.baseline) > 0 {
-		if history, err = f.read(cmd, f.baseline); err != nil {
+		s := &datasets.Scanner{Broken: f.broken(cmd), Whole: func(file *datasets.File) bool { return gate.IsHistory(night, &file.Meta) }}
+		if history, err = s.Runs(f.baseline); err == nil {
+			err = f.checkSimulated(history)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -140,20 +144,25 @@ func (f *gateFlags) check(o *gate.Options) error {
 	return nil
 }
 
-// read reads runs, and refuses simulated rows unless they are asked for.
+// read reads the runs that are judged, with no row at all an error.
 func (f *gateFlags) read(cmd *cobra.Command, paths []string) ([]*datasets.Run, error) {
 	runs, err := readRuns(paths, f.broken(cmd))
 	if err != nil {
 		return nil, err
 	}
+	return runs, f.checkSimulated(runs)
+}
+
+// checkSimulated refuses simulated rows unless they are asked for.
+func (f *gateFlags) checkSimulated(runs []*datasets.Run) error {
 	for _, run := range runs {
 		for i := range run.Rows {
 			if run.Rows[i].Measurement.Source == datasets.SourceSimulated && !f.simulated {
-				return nil, fmt.Errorf("gate: run %s holds simulated rows, which say nothing about hardware: leave it out, or give --allow-simulated", reports.Clean(run.Meta.ID))
+				return fmt.Errorf("gate: run %s holds simulated rows, which say nothing about hardware: leave it out, or give --allow-simulated", reports.Clean(run.Meta.ID))
 			}
 		}
 	}
-	return runs, nil
+	return nil
 }
 
 func (f *gateFlags) knownErrors() ([]gate.Known, error) {

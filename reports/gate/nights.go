@@ -34,13 +34,12 @@ func newHistory(night, runs []*datasets.Run, r *Result) *history {
 	h := &history{of: map[series][]measured{}}
 	var others, later int
 	for _, run := range runs {
-		switch {
-		case slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.ID == run.Meta.ID }):
-		case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return sameMachine(&n.Meta, &run.Meta) }):
+		switch placeOf(night, &run.Meta) {
+		case otherMachine:
 			others++
-		case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.StartUnixS >= run.Meta.StartUnixS }):
+		case laterNight:
 			later++
-		default:
+		case nightBefore:
 			h.runs = append(h.runs, run)
 		}
 	}
@@ -61,6 +60,34 @@ func newHistory(night, runs []*datasets.Run, r *Result) *history {
 		}
 	}
 	return h
+}
+
+// place is what a run is to the night that is judged.
+type place int
+
+const (
+	nightItself place = iota
+	otherMachine
+	laterNight
+	nightBefore
+)
+
+func placeOf(night []*datasets.Run, run *datasets.Meta) place {
+	switch {
+	case slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.ID == run.ID }):
+		return nightItself
+	case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return sameMachine(&n.Meta, run) }):
+		return otherMachine
+	case !slices.ContainsFunc(night, func(n *datasets.Run) bool { return n.Meta.StartUnixS >= run.StartUnixS }):
+		return laterNight
+	}
+	return nightBefore
+}
+
+// IsHistory reports whether a run is one of the nights before, on the same
+// machine: of all others the rows need not be read.
+func IsHistory(night []*datasets.Run, run *datasets.Meta) bool {
+	return placeOf(night, run) == nightBefore
 }
 
 // guard is NewGuard of the history.
