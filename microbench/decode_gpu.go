@@ -106,7 +106,64 @@ func (a *axes) gpuDecode() ([]datasets.Workload, error) {
 			}
 		}
 	}
+	split, err := a.splitLayers()
+	return append(out, split...), err
+}
+
+// splitModels are the layers that are measured whole, under tensor parallelism:
+// Llama's over 2, 4 and 8 GPUs, GPT-4's over as many as there are.
+var splitModels = []struct {
+	id  string
+	all bool
+}{{"llama-3-70b", false}, {"gpt-4", true}, {"gpt-4-mqa", true}}
+
+// splitLayers are decode layers on the GPUs of a node that has two or more; quick
+// has one of each kind. What is asked for by model or ranks is not theirs.
+func (a *axes) splitLayers() ([]datasets.Workload, error) {
+	if len(a.Ranks)+len(a.Models) > 0 {
+		return nil, nil
+	}
+	widest := widestSplit(a.all)
+	batches, contexts := or(a.Batches, 1, 16, 256), or(a.Contexts, 2048, 8192)
+	models := splitModels
+	if a.Profile == Quick {
+		batches, contexts, models = or(a.Batches, 32), or(a.Contexts, 2048), splitModels[:2]
+	}
+	var out []datasets.Workload
+	for _, t := range or(a.DTypes, datasets.BF16) {
+		for _, l := range models {
+			m, err := catalog.Model(l.id)
+			if err != nil {
+				return nil, err
+			}
+			for n := widest; n > 1; n /= 2 {
+				if n < widest && (l.all || a.Profile == Quick) {
+					break
+				}
+				for _, b := range batches {
+					for _, c := range contexts {
+						w := m.DecodeLayer(t, b, c, n, n)
+						if c > m.Context && len(a.Contexts) == 0 || !a.layerFits(w) {
+							continue
+						}
+						w.Launch = "graph"
+						out = append(out, w)
+					}
+				}
+			}
+		}
+	}
 	return out, nil
+}
+
+// widestSplit is the largest power of two up to 8 that a node has GPUs for: heads
+// and widths of the catalogue's models divide by it.
+func widestSplit(gpus int) int {
+	n := 1
+	for 2*n <= min(gpus, 8) {
+		n *= 2
+	}
+	return n
 }
 
 // layerFits reports whether the weights of all experts and the cache fit a

@@ -122,3 +122,52 @@ func TestGPURowwiseOperators(t *testing.T) {
 		}
 	}
 }
+
+// A node of 8 has Llama's layer over 2, 4 and 8 GPUs, GPT-4's over 8, and experts
+// shared out and split over 8; quick has some of each, one GPU none.
+func TestGPULayersOverANode(t *testing.T) {
+	for _, profile := range Profiles {
+		for _, gpus := range []int{1, 2, 6, 8} {
+			dev := datasets.Device{ID: "h100-sxm", Kind: "gpu", Units: 132, NodeSize: gpus, MemoryBytes: datasets.Figure{Value: 80e9}}
+			p, err := NewPlan(dev, Options{Profile: profile, Suites: []datasets.Suite{datasets.SuiteDecode, datasets.SuiteMoE}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			layers, spread, split, rules := map[string]map[int]int{}, map[int]int{}, map[int]int{}, map[datasets.RoutingRule]bool{}
+			for _, w := range p.Workloads {
+				switch w := w.(type) {
+				case datasets.DecodeLayer:
+					if layers[w.Model] == nil {
+						layers[w.Model] = map[int]int{}
+					}
+					layers[w.Model][w.TP]++
+				case datasets.MoELayer:
+					if w.Ranks != w.EP*w.TP || w.Experts%int64(w.EP) != 0 {
+						t.Error(w.Key())
+					}
+					if w.EP > 1 {
+						spread[w.EP]++
+						rules[w.Routing.Rule] = true
+					}
+					if w.TP > 1 {
+						split[w.TP]++
+					}
+				}
+			}
+			most := map[int]int{1: 0, 2: 2, 6: 4, 8: 8}[gpus]
+			if most == 0 {
+				if len(spread)+len(split)+layers["gpt-4"][8] > 0 || len(layers["llama-3-70b"]) != 1 {
+					t.Errorf("one GPU: %v, %v, %v", layers, spread, split)
+				}
+				continue
+			}
+			llama := layers["llama-3-70b"]
+			if llama[most] == 0 || gpus == 8 && layers["gpt-4"][8] == 0 || len(spread) != 1 || spread[most] == 0 || !rules[datasets.RouteBalanced] || !rules[datasets.RouteZipf] {
+				t.Errorf("%s, %d GPUs: %v, experts over %v", profile, gpus, layers, spread)
+			}
+			if profile != Quick && gpus == 8 && (llama[2] == 0 || llama[4] == 0 || layers["gpt-4-mqa"][8] == 0 || split[8] == 0 || len(rules) != len(everyRule)) {
+				t.Errorf("%s: %v, split over %v", profile, layers, split)
+			}
+		}
+	}
+}

@@ -15,11 +15,11 @@ func (a *axes) gpuMoE() ([]datasets.Workload, error) {
 	tokens := map[Profile][]int64{Quick: {1, 32, 256, 4096}, Standard: {1, 4, 16, 64, 256, 1024, 4096},
 		Full: {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}}[a.Profile]
 	var out []datasets.Workload
-	add := func(t datasets.DType, m datasets.Model, n int64, rule datasets.RoutingRule, ranks int) {
+	add := func(t datasets.DType, m datasets.Model, n int64, rule datasets.RoutingRule, ep, tp int) {
 		w := datasets.MoELayer{Kernel: "layer", Type: t, Tokens: n, Hidden: m.Hidden, Intermediate: m.FFWidth, Experts: m.Experts, TopK: m.TopK,
-			Gated: m.Gated, TP: 1, EP: ranks, Routing: a.routing(rule), Ranks: ranks, Cache: datasets.Cold}
+			Gated: m.Gated, TP: tp, EP: ep, Routing: a.routing(rule), Ranks: ep * tp, Cache: datasets.Cold}
 		memory := a.dev.MemoryBytes.Value
-		if memory > 0 && float64(m.Experts)*w.ExpertBytes()/float64(ranks) > gpuMemoryShare*memory || m.Experts%int64(ranks) != 0 {
+		if memory > 0 && float64(m.Experts)*w.ExpertBytes()/float64(ep) > gpuMemoryShare*memory || m.Experts%int64(ep) != 0 {
 			return
 		}
 		out = append(out, w)
@@ -31,14 +31,16 @@ func (a *axes) gpuMoE() ([]datasets.Workload, error) {
 				if err != nil {
 					return nil, err
 				}
-				m = shareOf(m, e.share)
+				if ranks == 1 {
+					m = shareOf(m, e.share)
+				}
 				for i, n := range or(a.Batches, tokens...) {
 					rules := fewRules
 					if a.Profile != Quick || i == 2 || len(a.Batches) > 0 {
 						rules = everyRule
 					}
 					for _, rule := range rules {
-						add(t, m, n, rule, ranks)
+						add(t, m, n, rule, ranks, 1)
 					}
 				}
 			}
@@ -48,8 +50,37 @@ func (a *axes) gpuMoE() ([]datasets.Workload, error) {
 			for _, n := range or(a.Batches, min(a.Trace.Tokens(), 4096)) {
 				if n <= a.Trace.Tokens() {
 					m := tracedModel(a.Trace)
-					add(t, m, n, datasets.RouteBalanced, ranks)
-					add(t, m, n, datasets.RouteTrace, ranks)
+					add(t, m, n, datasets.RouteBalanced, ranks, 1)
+					add(t, m, n, datasets.RouteTrace, ranks, 1)
+				}
+			}
+		}
+	}
+	if len(a.Ranks) > 0 {
+		return out, nil
+	}
+	// On a node, the whole layers with their experts shared out over all its GPUs,
+	// and GPT-4's with every expert split instead; quick has one layer.
+	n := widestSplit(a.all)
+	if n < 2 {
+		return out, nil
+	}
+	experts, batches, rules := gpuExperts, or(a.Batches, 1, 64, 4096), everyRule
+	if a.Profile == Quick {
+		experts, batches, rules = gpuExperts[1:2], or(a.Batches, 4096), fewRules
+	}
+	for _, t := range or(a.DTypes, datasets.BF16) {
+		for _, e := range experts {
+			m, err := catalog.Model(e.id)
+			if err != nil {
+				return nil, err
+			}
+			for _, tokens := range batches {
+				for _, rule := range rules {
+					add(t, m, tokens, rule, n, 1)
+					if e.share > 1 {
+						add(t, m, tokens, rule, 1, n)
+					}
 				}
 			}
 		}
