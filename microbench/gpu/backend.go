@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/datasets"
 	"bench/microbench"
 	"bench/microbench/launcher"
@@ -48,6 +49,8 @@ type Backend struct {
 	// flushed is the memory that flush writes, 0 before its first run.
 	flushed cuda.Ptr
 	comm    communication
+	// algorithms are the fastest of cuBLASLt's for the products of layers.
+	algorithms map[cublaslt.Product]cublaslt.Algorithm
 }
 
 var (

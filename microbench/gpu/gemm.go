@@ -88,7 +88,10 @@ func (b *Backend) prepareProduct(w datasets.GEMM, handle *cublaslt.Handle) (micr
 	}
 	work := work{enqueue: p.enqueue, copies: p.copies, check: p.check, close: closed, name: "cublaslt",
 		flush: w.Cache == datasets.Cold && p.copies == 1 && touched < 3*b.gpus[0].device.L2Bytes}
-	timed, err := p.choose(work)
+	timed, err := b.fastest(p.plan, work)
+	if err == nil && timed == 0 {
+		err = skip("gemm/matmul %s, m=%d n=%d k=%d: none of cuBLASLt's %d proposals runs", w.Type, w.M, w.N, w.K, len(p.plan.Algorithms))
+	}
 	if err != nil {
 		closed()
 		return nil, err
@@ -135,12 +138,13 @@ const (
 	trialSeconds = 2e-3
 )
 
-// choose times the heuristics' proposals and sets the plan to the fastest of
-// them: the first is a guess. They take turns, so that a clock that sinks for some
-// milliseconds costs each of them a run and not one of them all its runs. It
-// returns how many could be timed. The case is measured afresh afterwards, so the
-// choice of the luckiest biases no sample.
-func (p *product) choose(w work) (timed int, err error) {
+// fastest times the heuristics' proposals on the first GPU, w being the plan's
+// product, and sets the plan to the fastest of them: the first is a guess. They
+// take turns, so that a clock that sinks for some milliseconds costs each of them
+// a run and not one of them all its runs. It returns how many could be timed. The
+// case is measured afresh afterwards, so the choice of the luckiest biases no
+// sample.
+func (b *Backend) fastest(plan *cublaslt.Plan, w work) (timed int, err error) {
 	type trial struct {
 		algorithm int
 		c         *gpuCase
@@ -148,9 +152,9 @@ func (p *product) choose(w work) (timed int, err error) {
 		seconds   float64
 	}
 	var trials []*trial
-	for i := range p.plan.Algorithms {
-		p.plan.Use = i
-		c := p.b.newCase(w).(*gpuCase)
+	for i := range plan.Algorithms {
+		plan.Use = i
+		c := b.newCase(w).(*gpuCase)
 		var t microbench.Timing
 		for range 2 {
 			if t, err = c.Batch(1); err != nil {
@@ -171,14 +175,14 @@ func (p *product) choose(w work) (timed int, err error) {
 		trials = append(trials, r)
 	}
 	if len(trials) == 0 {
-		return 0, skip("gemm/matmul %s, m=%d n=%d k=%d: none of cuBLASLt's %d proposals runs", p.w.Type, p.w.M, p.w.N, p.w.K, len(p.plan.Algorithms))
+		return 0, nil
 	}
 	for range trialRuns {
 		for _, t := range trials {
 			if t.n == 0 {
 				continue
 			}
-			p.plan.Use = t.algorithm
+			plan.Use = t.algorithm
 			got, err := t.c.Batch(t.n)
 			if err != nil {
 				return len(trials), err
@@ -186,7 +190,7 @@ func (p *product) choose(w work) (timed int, err error) {
 			t.seconds = min(t.seconds, got.Seconds/float64(t.n))
 		}
 	}
-	p.plan.Use = slices.MinFunc(trials, func(a, b *trial) int { return cmp.Compare(a.seconds, b.seconds) }).algorithm
+	plan.Use = slices.MinFunc(trials, func(a, b *trial) int { return cmp.Compare(a.seconds, b.seconds) }).algorithm
 	return len(trials), nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"bench/cuda"
-	"bench/cuda/cublaslt"
 	"bench/cuda/nccl"
 	"bench/datasets"
 	"bench/microbench"
@@ -47,12 +46,9 @@ type layer struct {
 	closers     []func() error
 	// names are what does the work, libraries with their versions.
 	names []string
-	// library is cuBLASLt, nil before the first product; noLibrary where it is
-	// missing. version is its.
-	library   *cublaslt.Handle
-	noLibrary bool
-	version   string
-	err       error
+	// version is cuBLASLt's, where a product is its.
+	version string
+	err     error
 }
 
 // step enqueues one launch, or one library call, on copy c of the weights.

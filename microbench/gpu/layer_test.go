@@ -72,7 +72,7 @@ func TestDecodeLayerTakesCUBLASLtWhereItIsHere(t *testing.T) {
 		t.Error(got)
 	}
 	t.Setenv("BENCH_LIBCUBLASLT", fakedriver.CUBLASLt(t, truth))
-	if got := implementation(decodeLayer(nil)); strings.Contains(got, "mma.sync") || !strings.Contains(got, "cuBLASLt's first heuristic") || !strings.Contains(got, ", 12.") {
+	if got := implementation(decodeLayer(nil)); strings.Contains(got, "mma.sync") || !strings.Contains(got, "cuBLASLt's fastest proposals") || !strings.Contains(got, ", 12.") {
 		t.Error(got)
 	}
 	checkAll(t, b, decodeLayer(nil))

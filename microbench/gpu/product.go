@@ -8,6 +8,7 @@ import (
 	"bench/cuda"
 	"bench/cuda/cublaslt"
 	"bench/cuda/kernels/reference"
+	"bench/microbench"
 )
 
 // groupedTile is one of the shapes that grouped.cu is compiled for.
@@ -110,31 +111,26 @@ func (l *layer) checkProduct(v *verification, c int64, x []float64, w tensor, fi
 	v.compare(pick(y, columns), want, 0, bound)
 }
 
-// product adds y = x·Wᵀ by cuBLASLt and the proposal that its heuristics think
-// best, as frameworks take it; by the built-in kernel where the library is
-// missing or has no kernel for the product.
+// product adds y = x·Wᵀ by cuBLASLt and the fastest of its heuristics' proposals;
+// by the built-in kernel where the library is missing or has no kernel for the
+// product.
 func (l *layer) product(x, w tensor) tensor {
 	// After an error nothing is launched, but later steps still ask for the shape.
 	none := tensor{t: l.t, rows: x.rows, cols: w.rows}
 	if l.err != nil {
 		return none
 	}
-	if l.library == nil && !l.noLibrary {
-		lib, err := cublaslt.Open()
-		if l.noLibrary = err != nil; l.noLibrary {
-			return l.builtinProduct(x, w)
-		}
-		if l.library, l.err = lib.NewHandle(l.g.ctx); l.err != nil {
-			return none
-		}
-		l.closers = append(l.closers, l.library.Close)
-		l.version = lib.Version()
-	}
-	if l.noLibrary {
+	handle, err := l.g.cublasLt()
+	if missing := (*microbench.SkipError)(nil); errors.As(err, &missing) {
 		return l.builtinProduct(x, w)
 	}
-	plan, err := l.library.Plan(cublaslt.Product{M: x.rows, N: w.rows, K: w.cols, Type: string(l.t), TransposeB: true}, 1)
-	if refused := (*cublaslt.Error)(nil); errors.As(err, &refused) && refused.NotSupported() {
+	if err != nil {
+		l.err = err
+		return none
+	}
+	spec := cublaslt.Product{M: x.rows, N: w.rows, K: w.cols, Type: string(l.t), TransposeB: true}
+	plan, err := handle.Plan(spec, proposals)
+	if declined(err) {
 		return l.builtinProduct(x, w)
 	}
 	if err != nil {
@@ -142,13 +138,18 @@ func (l *layer) product(x, w tensor) tensor {
 		return none
 	}
 	l.closers = append(l.closers, plan.Close)
+	l.version = handle.Library().Version()
 	y := l.buffer(l.t, x.rows, w.rows)
-	l.uses("cuBLASLt's first heuristic")
+	enqueue := func(s *cuda.Stream, c int64) error { return plan.Enqueue(s, x.at(c), w.at(c), y.p, 1, 0) }
+	if runs := l.choose(spec, plan, x, enqueue); !runs {
+		return l.builtinProduct(x, w)
+	}
+	l.uses("cuBLASLt's fastest proposals")
 	l.kernels = append(l.kernels, "cublasLtMatmul")
-	l.steps = append(l.steps, func(s *cuda.Stream, c int64) error { return plan.Enqueue(s, x.at(c), w.at(c), y.p, 1, 0) })
+	l.steps = append(l.steps, enqueue)
 	// Parts of a split sum may be rounded to the type before they are added.
 	extra := 0.0
-	if a := plan.Algorithms[0]; a.Reduction == reductionOutputType {
+	if a := plan.Algorithms[plan.Use]; a.Reduction == reductionOutputType {
 		extra = float64(a.SplitK) * roundoff(l.t)
 	}
 	l.checked(func(v *verification, c int64) error {
@@ -158,6 +159,39 @@ func (l *layer) product(x, w tensor) tensor {
 		return v.err
 	})
 	return y
+}
+
+// choose sets the plan to the algorithm that was the fastest when the first layer
+// with this product was prepared, on the first GPU; it reports whether any runs.
+func (l *layer) choose(spec cublaslt.Product, plan *cublaslt.Plan, x tensor, enqueue step) bool {
+	if l.err != nil {
+		return true
+	}
+	if best, ok := l.b.algorithms[spec]; ok {
+		if plan.Use = slices.Index(plan.Algorithms, best); plan.Use >= 0 {
+			return true
+		}
+		plan.Use = 0 // other proposals on another GPU
+		if l.g != l.b.gpus[0] {
+			return true
+		}
+	}
+	// Nothing has written x yet, and random numbers draw the power that it will.
+	if l.err = l.g.fill(x.p, x.t, x.rows*x.cols, 1, 1, l.b.options.Zeros); l.err != nil {
+		return true
+	}
+	timed, err := l.b.fastest(plan, work{enqueue: func(s *cuda.Stream, i int64) error { return enqueue(s, i%l.copies) }, copies: l.copies})
+	if l.err = err; err != nil {
+		return true
+	}
+	if timed == 0 {
+		return false
+	}
+	if l.b.algorithms == nil {
+		l.b.algorithms = map[cublaslt.Product]cublaslt.Algorithm{}
+	}
+	l.b.algorithms[spec] = plan.Algorithms[plan.Use]
+	return true
 }
 
 // reductionOutputType is CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE (cublasLt.h 12.4).
