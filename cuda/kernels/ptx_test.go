@@ -14,6 +14,8 @@ import (
 	"bench/cuda/kernels"
 )
 
+var version = regexp.MustCompile(`(?m)^\.version (\S+)$`)
+
 var include = regexp.MustCompile(`(?m)^#include "([a-z0-9_]*\.cuh)"`)
 
 // sources adds a file and the headers that it includes to texts.
@@ -68,6 +70,11 @@ func TestPTXIsOfItsSources(t *testing.T) {
 			}
 			if !strings.Contains(string(ptx), "\n.target "+c.target) {
 				t.Errorf("the PTX of %s for %s has another target", f, c.target)
+			}
+			// R525, the oldest driver that bench supports, is CUDA 12.0's, which takes PTX ISA 8.0 and no
+			// newer (PTX ISA, "Release Notes", table of versions and drivers).
+			if v := version.FindSubmatch(ptx); v == nil || string(v[1]) != "8.0" {
+				t.Errorf("the PTX of %s for %s is of version %q, want 8.0", f, c.target, v)
 			}
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +13,8 @@ import (
 type kernel struct {
 	name                               string
 	registers, spills, shared, threads int
-	loop                               string
+	loop                               loop
+	serialized                         bool
 }
 
 // perSM is the threads of an SM that registers and static shared memory leave
@@ -44,11 +43,10 @@ var (
 	target      = regexp.MustCompile(`0x([0-9a-f]+)`)
 )
 
-func assemble(ptxas, cuobjdump, file, arch, work string) ([]kernel, error) {
-	cubin := filepath.Join(work, filepath.Base(file)+".cubin")
-	said, err := exec.Command(ptxas, "-arch="+arch, "-v", file, "-o", cubin).CombinedOutput()
+func (t tools) assemble(file, arch string) ([]kernel, error) {
+	said, sass, err := t.compile(file, arch)
 	if err != nil {
-		return nil, fmt.Errorf("ptxas %s: %w\n%s", file, err, said)
+		return nil, err
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -58,13 +56,9 @@ func assemble(ptxas, cuobjdump, file, arch, work string) ([]kernel, error) {
 	for _, m := range maxThread.FindAllStringSubmatch(string(text), -1) {
 		threads[m[1]], _ = strconv.Atoi(m[2])
 	}
-	sass, err := exec.Command(cuobjdump, "-sass", cubin).Output()
-	if err != nil {
-		return nil, fmt.Errorf("cuobjdump %s: %w", file, err)
-	}
-	loops := hotLoops(string(sass))
+	loops := hotLoops(sass)
 	var out []kernel
-	for _, part := range strings.Split(string(said), "ptxas info    : Compiling")[1:] {
+	for _, part := range strings.Split(said, "ptxas info    : Compiling")[1:] {
 		m := entry.FindStringSubmatch("Compiling" + part)
 		if m == nil {
 			continue
@@ -79,6 +73,10 @@ func assemble(ptxas, cuobjdump, file, arch, work string) ([]kernel, error) {
 			loads, _ := strconv.Atoi(s[2])
 			k.spills += stores + loads
 		}
+		// ptxas's warning C7510 names the function.
+		k.serialized = slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool {
+			return strings.Contains(line, "wgmma") && strings.Contains(line, "serialized") && strings.Contains(line, "'"+k.name+"'")
+		})
 		k.registers = number(registers, part)
 		k.shared = number(shared, part)
 		out = append(out, k)
@@ -95,11 +93,14 @@ func number(r *regexp.Regexp, s string) int {
 	return n
 }
 
-// hotLoops says of each function what its hot loop consists of: of the loops
-// (a branch back), the one with the most tensor-core instructions, or 128-bit
-// accesses where there are none, or instructions; of equals the shortest.
-func hotLoops(sass string) map[string]string {
-	out := map[string]string{}
+// loop is the instructions of a hot loop in their order; empty where there is none.
+type loop []string
+
+// hotLoops finds each function's hot loop: of the innermost loops (a branch
+// back over no other loop's start), the one with the most tensor-core instructions,
+// or 128-bit accesses where there are none, or instructions; of equals the shortest.
+func hotLoops(sass string) map[string]loop {
+	out := map[string]loop{}
 	parts := function.FindAllStringSubmatchIndex(sass, -1)
 	for i, p := range parts {
 		last := len(sass)
@@ -111,53 +112,69 @@ func hotLoops(sass string) map[string]string {
 	return out
 }
 
-func hotLoop(body string) string {
-	type op struct {
-		at   int64
-		name string
-	}
-	var ops []op
-	var best []op
-	most := -1
+func hotLoop(body string) loop {
+	type back struct{ from, to int }
+	var (
+		names []string
+		at    = map[int64]int{}
+		backs []back
+	)
 	for _, m := range instruction.FindAllStringSubmatch(body, -1) {
-		at, err := strconv.ParseInt(m[1], 16, 64)
+		address, err := strconv.ParseInt(m[1], 16, 64)
 		if err != nil {
 			continue
 		}
-		ops = append(ops, op{at, m[2]})
-		if !strings.HasPrefix(m[2], "BRA") {
-			continue
-		}
+		at[address] = len(names)
+		names = append(names, m[2])
 		to := target.FindStringSubmatch(m[3])
-		if to == nil {
+		if !strings.HasPrefix(m[2], "BRA") || to == nil {
 			continue
 		}
-		back, err := strconv.ParseInt(to[1], 16, 64)
-		if err != nil || back >= at {
-			continue
-		}
-		from := slices.IndexFunc(ops, func(o op) bool { return o.at >= back })
-		score := 0
-		for _, o := range ops[from:] {
-			switch kind := strings.Split(o.name, ".")[0]; {
-			case slices.Contains([]string{"HMMA", "IMMA", "DMMA", "HGMMA", "IGMMA", "QGMMA"}, kind):
-				score += 1000
-			case strings.Contains(o.name, ".128"):
-				score += 10
-			case slices.Contains([]string{"FFMA", "DFMA", "LDG"}, kind):
-				score++
-			}
-		}
-		if score > most || score == most && len(ops)-from < len(best) {
-			most, best = score, slices.Clone(ops[from:])
+		start, err := strconv.ParseInt(to[1], 16, 64)
+		// A branch to itself is the padding after the last instruction.
+		if from, ok := at[start]; err == nil && ok && start < address {
+			backs = append(backs, back{from, len(names)})
 		}
 	}
-	if best == nil {
+	var best loop
+	most := -1
+	for _, b := range backs {
+		outer := slices.ContainsFunc(backs, func(o back) bool { return o != b && b.from < o.from && o.to <= b.to })
+		if l := loop(names[b.from:b.to]); !outer && (l.score() > most || l.score() == most && len(l) < len(best)) {
+			most, best = l.score(), l
+		}
+	}
+	return best
+}
+
+func (l loop) score() (n int) {
+	for _, name := range l {
+		switch {
+		case isTensor(name):
+			n += 1000
+		case strings.Contains(name, ".128"):
+			n += 10
+		case slices.Contains([]string{"FFMA", "DFMA", "LDG"}, kind(name)):
+			n++
+		}
+	}
+	return n
+}
+
+func kind(name string) string { return strings.Split(name, ".")[0] }
+
+func isTensor(name string) bool {
+	return slices.Contains([]string{"HMMA", "IMMA", "DMMA", "HGMMA", "IGMMA", "QGMMA"}, kind(name))
+}
+
+// String is its six commonest instructions.
+func (l loop) String() string {
+	if len(l) == 0 {
 		return "none"
 	}
 	count := map[string]int{}
-	for _, o := range best {
-		count[short(o.name)]++
+	for _, name := range l {
+		count[short(name)]++
 	}
 	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
 		if count[a] != count[b] {

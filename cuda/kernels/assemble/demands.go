@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	peakTensor = regexp.MustCompile(`^bench_peak_(mma|wgmma)_`)
+	peakVector = regexp.MustCompile(`^bench_peak_vector_`)
+	matrix     = regexp.MustCompile(`^bench_(attention_(bf16|fp16)_d\d+|moe_experts_)`)
+	streaming  = regexp.MustCompile(`^bench_(read|write|copy|dot|scale|triad)(_|$)`)
+)
+
+// The least share of a peak kernel's hot loop that its tensor cores' (or FFMA)
+// instructions must be, NOPs not counted, which wgmma and DMMA wait with. By mma.sync
+// 32 of 35 are; a batch of wgmma has a fence, a commit, a wait and the moves of
+// descriptors beside its 32 of 50. docs/kernels-gemm.md says why these are enough.
+const (
+	mmaShare    = 0.90
+	wgmmaShare  = 0.60
+	vectorShare = 0.98
+)
+
+// faults says what a kernel does that would cost it its ceiling; ptxas
+// assembles it all the same.
+func (k kernel) faults() (out []string) {
+	if k.spills > 0 {
+		out = append(out, fmt.Sprintf("%d bytes of registers are spilled", k.spills))
+	}
+	if k.serialized {
+		out = append(out, "ptxas has serialized its wgmma instructions")
+	}
+	total, tensor, fma, narrow, wide := 0, 0, 0, 0, 0
+	for _, name := range k.loop {
+		switch c := kind(name); {
+		case c == "NOP":
+			continue
+		case isTensor(name):
+			tensor++
+		case c == "FFMA":
+			fma++
+		case (c == "LDG" || c == "STG") && strings.Contains(name, ".128"):
+			wide++
+		case c == "LDG" || c == "STG":
+			narrow++
+		case c == "LDL" || c == "STL":
+			out = append(out, "its hot loop uses local memory ("+name+")")
+		}
+		total++
+	}
+	share := func(what string, n int, least float64) {
+		if float64(n) < least*float64(total) || total == 0 {
+			out = append(out, fmt.Sprintf("%d of the %d instructions of its hot loop are %s, fewer than %.0f %%", n, total, what, 100*least))
+		}
+	}
+	switch {
+	case strings.HasPrefix(k.name, "bench_peak_wgmma_"):
+		share("of the tensor cores", tensor, wgmmaShare)
+	case peakTensor.MatchString(k.name):
+		share("of the tensor cores", tensor, mmaShare)
+	case peakVector.MatchString(k.name):
+		share("FFMA", fma, vectorShare)
+	case matrix.MatchString(k.name) && tensor == 0:
+		out = append(out, "its hot loop has no instruction of the tensor cores")
+	case streaming.MatchString(k.name) && (wide == 0 || narrow > 0):
+		out = append(out, fmt.Sprintf("its hot loop has %d loads and stores of 128 bits and %d others", wide, narrow))
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+type tools struct{ ptxas, cuobjdump, version, cache string }
+
+// compiled is what ptxas says of a file and cuobjdump shows of its result.
+type compiled struct{ Said, SASS string }
+
+// compile assembles a file, or takes what an earlier run has of the same text
+// by the same ptxas: all files take minutes of a core.
+func (t tools) compile(file, arch string) (said, sass string, err error) {
+	ptx, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", err
+	}
+	kept := filepath.Join(t.cache, fmt.Sprintf("%x.json", sha256.Sum256(append([]byte(t.version+arch), ptx...))))
+	var c compiled
+	if text, err := os.ReadFile(kept); err == nil && json.Unmarshal(text, &c) == nil {
+		return c.Said, c.SASS, nil
+	}
+	if err := os.MkdirAll(t.cache, 0o700); err != nil {
+		return "", "", err
+	}
+	work, err := os.MkdirTemp(t.cache, "assemble-*")
+	if err != nil {
+		return "", "", err
+	}
+	defer os.RemoveAll(work)
+	cubin := filepath.Join(work, "cubin")
+	out, err := exec.Command(t.ptxas, "-arch="+arch, "-v", file, "-o", cubin).CombinedOutput()
+	if err != nil {
+		return "", "", fmt.Errorf("ptxas %s: %w\n%s", file, err, out)
+	}
+	c.Said = string(out)
+	if out, err = exec.Command(t.cuobjdump, "-sass", cubin).Output(); err != nil {
+		return "", "", fmt.Errorf("cuobjdump %s: %w", file, err)
+	}
+	c.SASS = string(out)
+	text, err := json.Marshal(c)
+	if err != nil {
+		return "", "", err
+	}
+	// Written beside and renamed: another run may be doing the same.
+	beside := filepath.Join(work, "json")
+	if err := os.WriteFile(beside, text, 0o600); err != nil {
+		return "", "", err
+	}
+	return c.Said, c.SASS, os.Rename(beside, kept)
+}
