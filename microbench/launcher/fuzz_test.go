@@ -13,6 +13,8 @@ func FuzzFromEnv(f *testing.F) {
 	f.Add("RANK=1\nWORLD_SIZE=2\nLOCAL_RANK=0\nMASTER_ADDR=h\nMASTER_PORT=1\nLOCAL_WORLD_SIZE=0")
 	f.Add("SLURM_PROCID=1\nSLURM_STEP_NUM_TASKS=4\nSLURM_LOCALID=0\nSLURM_STEP_NODELIST=gpu[01-04,07],x\nSLURM_JOB_ID=-7")
 	f.Add("OMPI_COMM_WORLD_RANK=0\nOMPI_COMM_WORLD_SIZE=-2\nOMPI_COMM_WORLD_LOCAL_RANK=0\nOMPI_COMM_WORLD_LOCAL_SIZE=-2")
+	f.Add("SLURM_PROCID=1\nSLURM_STEP_NUM_TASKS=4\nSLURM_LOCALID=0\nSLURM_STEP_NODELIST=gpu\xce\xc9]") // found by fuzzing
+	f.Add("RANK=1\nWORLD_SIZE=2\nLOCAL_RANK=0\nMASTER_ADDR=a]")
 	f.Fuzz(func(t *testing.T, env string) {
 		vars := map[string]string{}
 		for line := range strings.SplitSeq(env, "\n") {

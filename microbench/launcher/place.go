@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Place is a process's place among those of a run.
@@ -138,6 +139,9 @@ func (p Place) at(get func(string) string, host string, port int) (Place, error)
 		port = n
 	}
 	p.Address = net.JoinHostPort(host, strconv.Itoa(port))
+	if _, _, err := net.SplitHostPort(p.Address); err != nil {
+		return p, fmt.Errorf("rank 0's host is %q, which is no name of a host: set MASTER_ADDR", host)
+	}
 	return p, nil
 }
 
@@ -169,6 +173,9 @@ func firstNode(list string) (string, error) {
 		return list[:i] + first + suffix, nil
 	}
 	first, _, _ := strings.Cut(list, ",")
+	if strings.ContainsAny(first, "[]") || strings.ContainsFunc(first, func(r rune) bool { return r <= ' ' || r == utf8.RuneError }) {
+		return "", fmt.Errorf("the node list %q cannot be read: set MASTER_ADDR to the host of rank 0", list)
+	}
 	if first == "" {
 		return "", fmt.Errorf("slurm does not say which nodes the step runs on: set MASTER_ADDR to the host of rank 0")
 	}
