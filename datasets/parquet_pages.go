@@ -237,6 +237,7 @@ func (k *chunk) hybrid(b []byte, width uint, count int64, out []uint32) ([]uint3
 // fill puts a page's values where the levels say.
 func (k *chunk) fill(plain []byte, encoding format.Encoding, present int64) error {
 	f := k.field
+	//nolint:staticcheck // deprecated for writers; old files have it
 	dictionary := encoding == format.RLEDictionary || encoding == format.PlainDictionary
 	if dictionary {
 		if k.dict == nil || len(plain) == 0 && present > 0 || len(plain) > 0 && plain[0] > 32 {

@@ -83,8 +83,7 @@ func (c *fakeCase) Check() (Check, error) {
 
 func (c *fakeCase) Batch(n int64) (Timing, error) {
 	if c.b.panics[c.w.Key()] {
-		var m map[string]int
-		m["boom"] = 1
+		panic("assignment to entry in nil map")
 	}
 	// Log-normal noise has the truth as its median.
 	s := float64(n) * c.b.truth(c.w) * c.b.slow(c.b.total) * math.Exp(c.b.noise*c.b.rng.NormFloat64())

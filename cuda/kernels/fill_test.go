@@ -9,7 +9,6 @@ import (
 
 func TestFillWritesValueRoundedToItsType(t *testing.T) {
 	h := simt.Build(t)
-	const seed = 42
 	fillCase(t, h, "bench_fill_f32", 0.5, func(v float32) float32 { return v })
 	fillCase(t, h, "bench_fill_f64", 1.5, func(v float32) float64 { return float64(v) })
 	fillCase(t, h, "bench_fill_bf16", 3, kernels.BF16)

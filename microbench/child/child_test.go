@@ -115,8 +115,7 @@ func (c *fakeCase) Batch(n int64) (microbench.Timing, error) {
 	case loses:
 		return microbench.Timing{}, errLost
 	case panics:
-		var m map[string]int
-		m["boom"] = 1
+		panic("assignment to entry in nil map")
 	case endless:
 		for {
 			fmt.Fprint(out, strings.Repeat("x", 1<<16))

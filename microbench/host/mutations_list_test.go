@@ -106,6 +106,8 @@ var mutations = []mutation{
 
 // mutationWorkloads are what the mutations run on: small, with ends that are no
 // whole vector, tile or panel, on one rank and on several.
+//
+//nolint:unused // by the test under the tag mutants
 func mutationWorkloads() map[string][]datasets.Workload {
 	out := map[string][]datasets.Workload{}
 	add := func(name string, w datasets.Workload) { out[name] = append(out[name], w) }

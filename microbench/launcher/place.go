@@ -110,7 +110,7 @@ func openMPI(get func(string) string) (Place, error) {
 		host = "127.0.0.1" // every rank is on this node
 	}
 	if host == "" {
-		return p, fmt.Errorf("Open MPI does not say where rank 0 runs: add -x MASTER_ADDR=HOST of rank 0 to mpirun")
+		return p, fmt.Errorf("mpirun does not say where rank 0 runs: add -x MASTER_ADDR=HOST of rank 0 to mpirun")
 	}
 	p.Nodes = p.perNode(get("OMPI_COMM_WORLD_LOCAL_SIZE"))
 	return p.at(get, host, defaultPort)

@@ -195,7 +195,6 @@ func (c *Coster) replicas(s *stepItems, m datasets.Model, l Layout, stage int) {
 
 func (c *Coster) reduce(s *stepItems, l Layout, name string, parameters float64, copies, stride int) {
 	bytes, group := gradientBytes*parameters, int(l.Sharding.shardedOver(copies))
-	shard := bytes
 	if l.Sharding.Stage == 0 {
 		c.between(s, l, name, bytes, copies)
 		s.collective(l, name+" all-reduce", "all_reduce", 1, datasets.BF16, bytes, copies, stride)
@@ -206,7 +205,7 @@ func (c *Coster) reduce(s *stepItems, l Layout, name string, parameters float64,
 		s.collective(l, "weight all-gather", "all_gather", 1, datasets.BF16, weightBytes*parameters, group, stride)
 	}
 	if groups := copies / group; groups > 1 {
-		shard = bytes / float64(group)
+		shard := bytes / float64(group)
 		s.collective(l, name+" all-reduce among groups", "all_reduce", 1, datasets.BF16, shard, groups, stride*group)
 	}
 	c.between(s, l, name, bytes, copies)
