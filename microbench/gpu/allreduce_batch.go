@@ -88,8 +88,8 @@ func (c *collectiveCase) run(n, held int64, launch func(i int64) error) (microbe
 			atomic.StoreUint32(h.flag, 1)
 		}
 	}
+	held = min(held, n)
 	for {
-		held := min(held, n)
 		start, err := c.enqueue(holds, n, held, release, launch)
 		release() // whatever happened
 		if err != nil {
@@ -109,7 +109,8 @@ func (c *collectiveCase) run(n, held int64, launch func(i int64) error) (microbe
 			t.Seconds = max(t.Seconds, seconds)
 		}
 		if held > 1 && gaveUp {
-			c.held = held / 2
+			held /= 2
+			c.held = held
 			continue
 		}
 		return t, nil
