@@ -85,7 +85,7 @@ func JSON(w io.Writer, r *Report) error {
 		Cases        []Reason        `json:"cases"`
 		Fleet        *Fleet          `json:"fleet,omitempty"`
 		Aggregate    *Aggregate      `json:"aggregate,omitempty"`
-	}{Schema, r.Tiers, metas, nonNil(r.Groups), nonNil(r.NotPredicted), nonNil(r.Cases), r.Fleet, r.Aggregate})
+	}{Schema, r.Tiers, metas, NonNil(r.Groups), NonNil(r.NotPredicted), NonNil(r.Cases), r.Fleet, r.Aggregate})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,9 @@ func JSON(w io.Writer, r *Report) error {
 	return b.Flush()
 }
 
-func nonNil[T any](s []T) []T {
+// NonNil makes an absent list an empty one, which JSON writes as [] and not as
+// null.
+func NonNil[T any](s []T) []T {
 	if s == nil {
 		return []T{}
 	}

@@ -215,8 +215,8 @@ func ValidationJSON(w io.Writer, v *Validation) error {
 		Suspects     []row                  `json:"suspects"`
 		Families     []Family               `json:"shape_families"`
 		Calibrations []datasets.Calibration `json:"calibrations"`
-	}{Schema: "bench.validation/1", Fitted: nonNil(v.Fitted), Groups: nonNil(v.Groups), Unsuspected: nonNil(v.Unsuspected),
-		NotPredicted: nonNil(v.Report.NotPredicted), Families: nonNil(v.Families), Calibrations: nonNil(v.Calibrations),
+	}{Schema: "bench.validation/1", Fitted: NonNil(v.Fitted), Groups: NonNil(v.Groups), Unsuspected: NonNil(v.Unsuspected),
+		NotPredicted: NonNil(v.Report.NotPredicted), Families: NonNil(v.Families), Calibrations: NonNil(v.Calibrations),
 		Worst: []row{}, Suspects: []row{}}
 	for t, tier := range v.Tiers {
 		if tier != datasets.TierCalibrated {

@@ -243,15 +243,8 @@ func JSON(w io.Writer, r *Result) error {
 		Suites     []Suite         `json:"suites"`
 		Rows       []Row           `json:"rows"`
 		Only       []Only          `json:"only"`
-	}{Schema, nonNil(r.Base), nonNil(r.New), Confidence, r.Options.Within, r.Options.FDR, nonNil(r.Notes), nonNil(r.Suites), nonNil(r.Rows), nonNil(r.Only)}
+	}{Schema, reports.NonNil(r.Base), reports.NonNil(r.New), Confidence, r.Options.Within, r.Options.FDR, reports.NonNil(r.Notes), reports.NonNil(r.Suites), reports.NonNil(r.Rows), reports.NonNil(r.Only)}
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
 	return e.Encode(doc)
-}
-
-func nonNil[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
 }

@@ -232,15 +232,8 @@ func JSON(w io.Writer, r *Result) error {
 		Suites   []SuiteCount    `json:"suites"`
 		Findings []Finding       `json:"findings"`
 		Waivers  []Waiver        `json:"waivers"`
-	}{Schema, r.Outcome, nonNil(r.Night), r.History, r.Options.Alpha, r.Options.Within, r.Options.See, nonNil(r.Notes), nonNil(r.Suites), nonNil(r.Findings), nonNil(r.Waivers)}
+	}{Schema, r.Outcome, reports.NonNil(r.Night), r.History, r.Options.Alpha, r.Options.Within, r.Options.See, reports.NonNil(r.Notes), reports.NonNil(r.Suites), reports.NonNil(r.Findings), reports.NonNil(r.Waivers)}
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
 	return e.Encode(doc)
-}
-
-func nonNil[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
 }
