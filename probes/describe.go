@@ -126,7 +126,11 @@ func describeCaches(r Reading[[]Cache]) string {
 	}
 	var out []string
 	for _, c := range r.Value {
-		out = append(out, fmt.Sprintf("L%d %s shared by %d", c.Level, bytesOf(Reading[int64]{Value: c.SizeBytes}), c.SharedBy))
+		shared := "one CPU or more"
+		if len(c.SharedBy) > 0 {
+			shared = strconv.Itoa(len(c.SharedBy))
+		}
+		out = append(out, fmt.Sprintf("L%d %s shared by %s", c.Level, bytesOf(Reading[int64]{Value: c.SizeBytes}), shared))
 	}
 	return strings.Join(out, ", ")
 }

@@ -64,7 +64,8 @@ type Host struct {
 	Cores, Sockets Reading[int]
 	Caches         Reading[[]Cache]
 	NUMA           Reading[[]NUMANode]
-	// MemoryBytes is installed, AvailableBytes free for use now.
+	// MemoryBytes is installed, AvailableBytes free for use now: by the kernel's
+	// estimate, or what the control group has left where that is less.
 	MemoryBytes, AvailableBytes Reading[int64]
 	// Hypervisor names the virtual machine monitor, "none" on bare metal.
 	Hypervisor Reading[string]
@@ -87,9 +88,12 @@ type Host struct {
 type Cache struct {
 	Level     int
 	SizeBytes int64
-	LineBytes int
-	// SharedBy is how many CPUs share one instance.
-	SharedBy int
+	// LineBytes and Ways are 0 where the kernel does not say.
+	LineBytes, Ways int
+	// SharedBy lists the CPUs that share the instance, nil where it does not say.
+	SharedBy []int
+	// File is the folder below the root that says so.
+	File string
 }
 
 // NUMANode is one node of memory with its CPUs.
@@ -140,7 +144,7 @@ func ReadHost(root fs.FS) Host {
 		Microcode: field("microcode"),
 		CPUs:      read(cpuList(text(root, "sys/devices/system/cpu/online"))),
 		Allowed:   Reading[[]int]{Unread: "only the process itself knows"},
-		Caches:    read(caches(root)),
+		Caches:    read(Caches(root, 0)),
 		NUMA:      read(numa(root)),
 		Governor:  read(text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
 		MaxHz:     read(kiloHz(root, "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")),
@@ -152,10 +156,10 @@ func ReadHost(root fs.FS) Host {
 	h.Hypervisor = hypervisor(root, flags)
 	h.Cores, h.Sockets = topology(root, h.CPUs)
 	h.MemoryBytes = read(memInfo(root, "MemTotal"))
-	h.AvailableBytes = read(memInfo(root, "MemAvailable"))
+	h.AvailableBytes = read(AvailableBytes(root))
 	h.HugePages = hugePages(root)
 	h.LoadAverage = read(loadAverage(root))
-	h.CPULimit, h.MemoryLimitBytes = cgroupLimits(root)
+	h.CPULimit, h.MemoryLimitBytes = CPULimit(root), memoryLimit(root)
 	return h
 }
 
@@ -233,6 +237,24 @@ func hypervisor(root fs.FS, flags Reading[string]) Reading[string] {
 	return Reading[string]{Value: name}
 }
 
+// OnePerCore keeps the first of the CPUs that share a core; a CPU that the
+// kernel says nothing of stands for itself.
+func OnePerCore(root fs.FS, cpus []int) []int {
+	taken := map[int]bool{}
+	var cores []int
+	for _, c := range cpus {
+		if taken[c] {
+			continue
+		}
+		cores = append(cores, c)
+		siblings, _ := cpuList(text(root, fmt.Sprintf("sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", c)))
+		for _, s := range siblings {
+			taken[s] = true
+		}
+	}
+	return cores
+}
+
 // topology counts the distinct (package, core) pairs of the online CPUs.
 func topology(root fs.FS, cpus Reading[[]int]) (cores, sockets Reading[int]) {
 	if cpus.Unread != "" {
@@ -252,8 +274,9 @@ func topology(root fs.FS, cpus Reading[[]int]) (cores, sockets Reading[int]) {
 	return Reading[int]{Value: len(seenCores)}, Reading[int]{Value: len(seenSockets)}
 }
 
-func caches(root fs.FS) ([]Cache, error) {
-	const base = "sys/devices/system/cpu/cpu0/cache"
+// Caches lists the data and unified caches that a CPU reaches.
+func Caches(root fs.FS, cpu int) ([]Cache, error) {
+	base := fmt.Sprintf("sys/devices/system/cpu/cpu%d/cache", cpu)
 	dirs, err := fs.Glob(root, base+"/index*")
 	if err == nil && len(dirs) == 0 {
 		err = &fs.PathError{Op: "open", Path: base, Err: fs.ErrNotExist}
@@ -265,16 +288,32 @@ func caches(root fs.FS) ([]Cache, error) {
 			continue
 		}
 		level, err1 := number(root, path.Join(d, "level"))
-		size, err2 := text(root, path.Join(d, "size"))
+		size, err2 := cacheBytes(text(root, path.Join(d, "size")))
 		line, _ := number(root, path.Join(d, "coherency_line_size"))
-		shared, err3 := cpuList(text(root, path.Join(d, "shared_cpu_list")))
-		kib, err4 := strconv.ParseInt(strings.TrimSuffix(size, "K"), 10, 64)
-		if err := errors.Join(err1, err2, err3, err4); err != nil {
+		ways, _ := number(root, path.Join(d, "ways_of_associativity"))
+		shared, _ := cpuList(text(root, path.Join(d, "shared_cpu_list")))
+		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
-		out = append(out, Cache{Level: int(level), SizeBytes: kib << 10, LineBytes: int(line), SharedBy: len(shared)})
+		out = append(out, Cache{Level: int(level), SizeBytes: size, LineBytes: int(line), Ways: int(ways), SharedBy: shared, File: d})
 	}
 	return out, err
+}
+
+// cacheBytes reads "32K", or "1M".
+func cacheBytes(s string, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	digits, unit := strings.TrimSuffix(s, "K"), int64(1<<10)
+	if mega, ok := strings.CutSuffix(s, "M"); ok {
+		digits, unit = mega, 1<<20
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > 1<<40 {
+		return 0, fmt.Errorf("%q is no size of a cache", s)
+	}
+	return n * unit, nil
 }
 
 func numa(root fs.FS) ([]NUMANode, error) {

@@ -133,6 +133,70 @@ func TestWatch(t *testing.T) {
 
 func round(v float64) float64 { return float64(int(v*1e6+0.5)) / 1e6 }
 
+func TestOnePerCore(t *testing.T) {
+	root := files(map[string]string{
+		"sys/devices/system/cpu/cpu0/topology/thread_siblings_list": "0,4\n",
+		"sys/devices/system/cpu/cpu1/topology/thread_siblings_list": "1,5\n",
+		"sys/devices/system/cpu/cpu5/topology/thread_siblings_list": "1,5\n",
+		"sys/devices/system/cpu/cpu4/topology/thread_siblings_list": "0,4\n",
+	})
+	// CPU 7 has no topology file and stands for itself.
+	if got := OnePerCore(root, []int{0, 1, 4, 5, 7}); !slices.Equal(got, []int{0, 1, 7}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCacheBytes(t *testing.T) {
+	for text, want := range map[string]int64{"48K": 48 << 10, "30M": 30 << 20, "": 0, "0K": 0, "-1K": 0, "x": 0, "99999999999999K": 0} {
+		if got, err := cacheBytes(text, nil); got != want || err == nil && want == 0 {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+// Version 2: the group above has the tighter limit and 524,288 bytes left of
+// it. Version 1: 100,000 bytes left, and no limit at the top.
+func TestAvailableHeedsControlGroups(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  int64
+	}{
+		"none": {map[string]string{}, 1000 << 10},
+		"version 2": {map[string]string{
+			"proc/self/cgroup":                 "0::/a/b\n",
+			"sys/fs/cgroup/a/memory.max":       "614400\n",
+			"sys/fs/cgroup/a/memory.current":   "90112\n",
+			"sys/fs/cgroup/a/b/memory.max":     "max\n",
+			"sys/fs/cgroup/a/b/memory.current": "90112\n",
+			"sys/fs/cgroup/c/memory.max":       "1\n", // not ours
+			"sys/fs/cgroup/c/memory.current":   "1\n",
+		}, 524288},
+		"version 1": {map[string]string{
+			"proc/self/cgroup": "4:memory:/x\n3:cpu,cpuacct:/x\n",
+			"sys/fs/cgroup/memory/x/memory.limit_in_bytes": "300000\n",
+			"sys/fs/cgroup/memory/x/memory.usage_in_bytes": "200000\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":   "9223372036854771712\n",
+			"sys/fs/cgroup/memory/memory.usage_in_bytes":   "900000000\n",
+			"sys/fs/cgroup/cpu/x/cpu.cfs_quota_us":         "50000\n",
+			"sys/fs/cgroup/cpu/x/cpu.cfs_period_us":        "100000\n",
+		}, 100000},
+		"used up": {map[string]string{
+			"proc/self/cgroup":             "0::/\n",
+			"sys/fs/cgroup/memory.max":     "1000\n",
+			"sys/fs/cgroup/memory.current": "2000\n",
+		}, 0},
+	} {
+		c.files["proc/meminfo"] = "MemAvailable: 1000 kB\n"
+		root := files(c.files)
+		if got, err := AvailableBytes(root); err != nil || got != c.want {
+			t.Errorf("%s: %d, %v; want %d", name, got, err, c.want)
+		}
+		if q := CPULimit(root); name == "version 1" && q.Value != 0.5 || name != "version 1" && q.Unread == "" {
+			t.Errorf("%s: CPU limit %v", name, q)
+		}
+	}
+}
+
 func TestCPUListRejects(t *testing.T) {
 	for _, s := range []string{"", "a", "3-1", "0-99999999", "1,,2"} {
 		if _, err := cpuList(s, nil); err == nil {

@@ -10,11 +10,14 @@ import "C"
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"unsafe"
 
 	"bench/datasets"
 	"bench/microbench"
+	"bench/probes"
 )
 
 // Options of a backend. The zero value is right.
@@ -28,8 +31,8 @@ type Options struct {
 
 	// oversubscribe lets tests run more workers than there are cores.
 	oversubscribe bool
-	// root is where /proc and /sys are looked for, "/" where empty.
-	root string
+	// root holds the /proc and /sys to read, nil being this machine's.
+	root fs.FS
 }
 
 // Backend is the CPU as a device. It implements microbench.Backend, and is for
@@ -48,8 +51,8 @@ var _ microbench.Backend = (*Backend)(nil)
 
 // New looks at the machine. It starts no thread yet.
 func New(o Options) (*Backend, error) {
-	if o.root == "" {
-		o.root = "/"
+	if o.root == nil {
+		o.root = os.DirFS("/")
 	}
 	cpus := o.CPUs
 	if cpus == nil {
@@ -136,7 +139,7 @@ const reserve = 512 << 20
 
 // fits refuses what the machine has no memory for, before it is allocated.
 func (b *Backend) fits(w datasets.Workload, bytes int64) error {
-	if free := available(b.options.root); free > 0 && bytes > free-reserve {
+	if free, err := probes.AvailableBytes(b.options.root); err == nil && bytes > free-reserve {
 		return skip("%s/%s needs %.2f GB of memory and %.2f GB are available, of which %.2f GB are left alone",
 			w.Suite(), w.Op(), float64(bytes)/1e9, float64(free)/1e9, reserve/1e9)
 	}

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -155,8 +156,8 @@ func armCore(midr uint64) microarchitecture {
 }
 
 var thisCore = sync.OnceValue(func() microarchitecture {
-	const path = "sys/devices/system/cpu/cpu0/regs/identification/midr_el1"
-	if midr, err := strconv.ParseUint(readText("/"+path), 0, 64); err == nil {
+	text, _ := os.ReadFile("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1")
+	if midr, err := strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64); err == nil {
 		return armCore(midr)
 	}
 	return microarchitectureOf(cpuid.CPU)

@@ -2,28 +2,20 @@ package host
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
-	"reflect"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"bench/datasets"
 	"bench/microbench"
 )
 
-// machineFiles writes a tree of /proc and /sys with the given texts.
-func machineFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
+// machineFiles is a machine whose /proc and /sys hold the given texts.
+func machineFiles(files map[string]string) fs.FS {
+	root := fstest.MapFS{}
 	for path, text := range files {
-		path = filepath.Join(root, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		root[path] = &fstest.MapFile{Data: []byte(text)}
 	}
 	return root
 }
@@ -31,7 +23,7 @@ func machineFiles(t *testing.T, files map[string]string) string {
 const cpu0 = "sys/devices/system/cpu/cpu0/"
 
 func TestDescribe(t *testing.T) {
-	root := machineFiles(t, map[string]string{
+	root := machineFiles(map[string]string{
 		"proc/cpuinfo":                        "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: A Chip @ 2 GHz\n\nprocessor\t: 1\nmodel name\t: other\n",
 		"proc/meminfo":                        "MemTotal:       1000 kB\nMemAvailable:    800 kB\n",
 		cpu0 + "cache/index0/type":            "Data\n",
@@ -61,51 +53,6 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-func TestOnePerCore(t *testing.T) {
-	root := machineFiles(t, map[string]string{
-		"sys/devices/system/cpu/cpu0/topology/thread_siblings_list": "0,4\n",
-		"sys/devices/system/cpu/cpu1/topology/thread_siblings_list": "1,5\n",
-		"sys/devices/system/cpu/cpu5/topology/thread_siblings_list": "1,5\n",
-		"sys/devices/system/cpu/cpu4/topology/thread_siblings_list": "0,4\n",
-	})
-	// CPU 7 has no topology file and stands for itself.
-	if got := onePerCore(root, []int{0, 1, 4, 5, 7}); !reflect.DeepEqual(got, []int{0, 1, 7}) {
-		t.Errorf("got %v", got)
-	}
-}
-
-func TestCPUQuota(t *testing.T) {
-	for text, want := range map[string]int{"max 100000": 0, "250000 100000": 2, "50000 100000": 1, "": 0, "1 0": 0, "x y": 0} {
-		root := machineFiles(t, map[string]string{"sys/fs/cgroup/cpu.max": text})
-		if got := cpuQuota(root); got != want {
-			t.Errorf("%q: %d, want %d", text, got, want)
-		}
-	}
-}
-
-func TestParseCPUList(t *testing.T) {
-	for text, want := range map[string][]int{"0-2,5\n": {0, 1, 2, 5}, "7": {7}, "": nil, "1,x": {1}, "3-": nil} {
-		if got := parseCPUList(text); !reflect.DeepEqual(got, want) {
-			t.Errorf("%q: %v, want %v", text, got, want)
-		}
-	}
-}
-
-func TestAvailableHeedsControlGroup(t *testing.T) {
-	files := map[string]string{
-		"proc/meminfo":                 "MemAvailable: 1000 kB\n",
-		"sys/fs/cgroup/memory.max":     "600000\n",
-		"sys/fs/cgroup/memory.current": "100000\n",
-	}
-	if got := available(machineFiles(t, files)); got != 500000 {
-		t.Errorf("got %d, want 500000", got)
-	}
-	files["sys/fs/cgroup/memory.max"] = "max\n"
-	if got := available(machineFiles(t, files)); got != 1000*1024 {
-		t.Errorf("got %d, want 1024000", got)
-	}
-}
-
 func TestPrepareRefuses(t *testing.T) {
 	b, err := New(Options{CPUs: []int{0, 1}})
 	if err != nil {
@@ -125,7 +72,7 @@ func TestPrepareRefuses(t *testing.T) {
 }
 
 func TestFitsNamesTheFigures(t *testing.T) {
-	root := machineFiles(t, map[string]string{"proc/meminfo": "MemAvailable: 1000000 kB\n"})
+	root := machineFiles(map[string]string{"proc/meminfo": "MemAvailable: 1000000 kB\n"})
 	b, err := New(Options{CPUs: []int{0}, root: root})
 	if err != nil {
 		t.Fatal(err)
