@@ -75,6 +75,10 @@ func CeilingsOf(rows []datasets.Row, deviceID string) []datasets.Ceiling {
 // IsCeiling reports whether CeilingsOf would pick the row.
 func IsCeiling(row *datasets.Row) bool { return ceilings.Is(row) }
 
+// mostCounted is the FLOP and bytes below which products of a shape stay within
+// 64 bits; beyond, they would wrap into a wrong number.
+const mostCounted = 1 << 62
+
 // Predict never fails: a workload that the tier cannot predict comes back with
 // NotPredicted saying why.
 func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
@@ -84,6 +88,10 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 	}
 	if _, whole := w.(datasets.ModelPass); whole {
 		out.NotPredicted = "a pass of a whole model of which only the size is known"
+		return out
+	}
+	if w.FLOPs() >= mostCounted || w.Bytes() >= mostCounted {
+		out.NotPredicted = "a shape of 2^62 FLOP or bytes and more, which is no kernel of any device"
 		return out
 	}
 	switch p.tier {
