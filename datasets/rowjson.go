@@ -160,6 +160,32 @@ var isWorkload = func() func(*field) bool {
 	return func(f *field) bool { return names[f.name] }
 }()
 
+// MarshalWorkload writes the columns that a workload is rebuilt from, by the
+// names of the Parquet form. A recorded routing is in them by its checksum only.
+func MarshalWorkload(w Workload) ([]byte, error) {
+	var r record
+	if err := r.flatten(&Row{Workload: w}, ""); err != nil {
+		return nil, err
+	}
+	return appendColumns(nil, &r, isWorkload), nil
+}
+
+// UnmarshalWorkload reads what MarshalWorkload writes.
+func UnmarshalWorkload(b []byte) (Workload, error) {
+	var row Row
+	r := record{row: &row}
+	if err := readColumns(b, &r); err != nil {
+		return nil, err
+	}
+	if err := r.restore(); err != nil {
+		return nil, err
+	}
+	if row.Workload == nil {
+		return nil, errNoWorkload
+	}
+	return row.Workload, nil
+}
+
 // jsonCeiling is a Ceiling with its workload's columns.
 type jsonCeiling struct {
 	Key      string          `json:"key"`
@@ -172,11 +198,10 @@ type jsonCeiling struct {
 func (c Ceiling) MarshalJSON() ([]byte, error) {
 	out := jsonCeiling{Key: c.Key, Seconds: c.Seconds}
 	if c.Workload != nil {
-		var r record
-		if err := r.flatten(&Row{Workload: c.Workload}, ""); err != nil {
+		var err error
+		if out.Workload, err = MarshalWorkload(c.Workload); err != nil {
 			return nil, err
 		}
-		out.Workload = appendColumns(nil, &r, isWorkload)
 	}
 	return json.Marshal(out)
 }
@@ -193,14 +218,10 @@ func (c *Ceiling) UnmarshalJSON(b []byte) error {
 	if len(in.Workload) == 0 {
 		return nil
 	}
-	var row Row
-	r := record{row: &row}
-	if err := readColumns(in.Workload, &r); err != nil {
+	w, err := UnmarshalWorkload(in.Workload)
+	if err != nil {
 		return fmt.Errorf("ceilings: %w", err)
 	}
-	if err := r.restore(); err != nil {
-		return fmt.Errorf("ceilings: %w", err)
-	}
-	c.Workload = row.Workload
+	c.Workload = w
 	return nil
 }

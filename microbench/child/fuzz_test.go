@@ -15,7 +15,7 @@ import (
 // What a parent or a child sends, broken or made up: it is an error or a message,
 // in memory of the message's size.
 func FuzzMessages(f *testing.F) {
-	f.Add([]byte(`{"call":"open","options":{"a":1}}` + "\n" + `{"call":"prepare","workload":{"gemm":{"M":1}}}` + "\n" + `{"call":"batch","n":9}` + "\n"))
+	f.Add([]byte(`{"call":"open","options":{"a":1}}` + "\n" + `{"call":"prepare","workload":{"columns":{"suite":"gemm","op":"matmul","dtype":"fp32","ranks":1,"m":1,"n":1,"k":1}}}` + "\n" + `{"call":"batch","n":9}` + "\n"))
 	f.Add([]byte(`{"timing":{"seconds":"NaN","wall_seconds":1e999},"check":{"max_rel_error":"+Inf"}}` + "\n"))
 	f.Add([]byte("rubbish\n{\"call\":\"check\"}\n{\"call\":\"close\"}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -120,55 +120,35 @@ type loads struct {
 	Mean   number `json:"mean"`
 }
 
-// workload is a datasets.Workload by its dynamic type.
+// workload is a datasets.Workload by its columns, and a recorded routing, which
+// they name only.
 type workload struct {
-	Stream     *datasets.Stream      `json:"stream,omitempty"`
-	GEMM       *datasets.GEMM        `json:"gemm,omitempty"`
-	Collective *datasets.Collective  `json:"collective,omitempty"`
-	Attention  *datasets.Attention   `json:"attention,omitempty"`
-	Decode     *datasets.DecodeLayer `json:"decode,omitempty"`
-	MoE        *datasets.MoELayer    `json:"moe,omitempty"`
-	// Trace is MoE's recorded routing.
-	Trace []int32 `json:"trace,omitempty"`
+	Columns json.RawMessage `json:"columns"`
+	Trace   []int32         `json:"trace,omitempty"`
 }
 
 func wrap(w datasets.Workload) (*workload, error) {
-	switch w := w.(type) {
-	case datasets.Stream:
-		return &workload{Stream: &w}, nil
-	case datasets.GEMM:
-		return &workload{GEMM: &w}, nil
-	case datasets.Collective:
-		return &workload{Collective: &w}, nil
-	case datasets.Attention:
-		return &workload{Attention: &w}, nil
-	case datasets.DecodeLayer:
-		return &workload{Decode: &w}, nil
-	case datasets.MoELayer:
-		return &workload{MoE: &w, Trace: w.Routing.Trace}, nil
+	columns, err := datasets.MarshalWorkload(w)
+	if err != nil {
+		return nil, err
 	}
-	return nil, &microbench.SkipError{Reason: fmt.Sprintf("no backend measures %s/%s", w.Suite(), w.Op())}
+	out := &workload{Columns: columns}
+	if m, ok := w.(datasets.MoELayer); ok {
+		out.Trace = m.Routing.Trace
+	}
+	return out, nil
 }
 
 func (w *workload) unwrap() (datasets.Workload, error) {
-	switch {
-	case w == nil:
-	case w.Stream != nil:
-		return *w.Stream, nil
-	case w.GEMM != nil:
-		return *w.GEMM, nil
-	case w.Collective != nil:
-		return *w.Collective, nil
-	case w.Attention != nil:
-		return *w.Attention, nil
-	case w.Decode != nil:
-		return *w.Decode, nil
-	case w.MoE != nil:
-		m := *w.MoE
-		m.Routing.Trace = w.Trace
-		return m, nil
+	if w == nil {
+		return nil, errors.New("no workload was sent")
 	}
-	return nil, errors.New("no workload was sent")
+	out, err := datasets.UnmarshalWorkload(w.Columns)
+	if m, ok := out.(datasets.MoELayer); ok {
+		m.Routing.Trace = w.Trace
+		out = m
+	}
+	return out, err
 }
 
 // readLine reads one message of up to most bytes into v; io.EOF where the other
