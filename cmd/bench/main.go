@@ -84,6 +84,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // user: it becomes one sentence, and the trace where BENCH_TRACE is set.
 func run(args []string, stdout, stderr io.Writer) (code int) {
 	stderr = guarded{stderr}
+	written := &standardOutput{Writer: stdout}
+	stdout = written
 	if isTerminal(stdout) {
 		stdout = guarded{stdout}
 	}
@@ -101,6 +103,9 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(context.Background())
+	if err == nil && written.err != nil {
+		err = fmt.Errorf("the output is not whole: %w", written.err)
+	}
 	if err == nil {
 		return exitDone
 	}

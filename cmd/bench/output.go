@@ -43,10 +43,28 @@ func cleanLines(s string) string {
 	return b.String()
 }
 
+// standardOutput remembers its first error, which a table that prints line by line
+// does not look at: on a full disk the program must not end as if it were done.
+type standardOutput struct {
+	io.Writer
+	err error
+}
+
+func (s *standardOutput) Write(b []byte) (int, error) {
+	n, err := s.Writer.Write(b)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
 // unguarded is the stream itself, for what draws on a terminal or asks it something.
 func unguarded(w io.Writer) io.Writer {
-	if h, ok := w.(guarded); ok {
-		return h.Writer
+	switch s := w.(type) {
+	case guarded:
+		return unguarded(s.Writer)
+	case *standardOutput:
+		return unguarded(s.Writer)
 	}
 	return w
 }
