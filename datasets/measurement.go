@@ -28,7 +28,7 @@ const (
 const (
 	FlagDrift       = "drift"       // the sentinel moved and did not recover
 	FlagThrottled   = "throttled"   // the device lowered its clock
-	FlagShared      = "shared"      // another process used the device
+	FlagShared      = "shared"      // another process used the device, or kept the workers from it
 	FlagUnsteady    = "unsteady"    // the interval is wider than asked when the budget ended
 	FlagImplausible = "implausible" // faster than the physical peak
 	FlagWarmup      = "no_warmup"   // never became steady

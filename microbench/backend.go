@@ -90,6 +90,13 @@ type Timing struct {
 	// Seconds on the device's clock, WallSeconds on the host's (0 where the
 	// host is the device).
 	Seconds, WallSeconds float64
+	// OffCPUSeconds is for how long the host's workers were not running, all
+	// together, and Moved how many ended on another CPU than theirs; 0 for a GPU.
+	OffCPUSeconds float64
+	Moved         int
+	// ClockSeconds is what the clock of Seconds read at the batch's end, in
+	// seconds of a beginning that does not change; 0 where it is not told.
+	ClockSeconds float64
 }
 
 // SkipError says why a workload cannot run here, in one sentence.

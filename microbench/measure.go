@@ -120,15 +120,24 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 		return err
 	}
 	out.BatchIterations = n
+	warmEnd := m.now().Add(time.Duration(m.WarmupShare * float64(left)))
+	if n == 1 {
+		if err := m.grows(c, first, warmEnd); err != nil {
+			return err
+		}
+	}
+	seen := &witness{}
 	batch := func() (Timing, error) {
+		began := m.now()
 		t, err := c.Batch(n)
+		seen.batch(t, began, m.now())
 		m.between()
 		if err == nil {
 			err = possible(n, t, true)
 		}
 		return t, err
 	}
-	steady, err := m.warmUp(batch, first, m.now().Add(time.Duration(m.WarmupShare*float64(left))))
+	steady, err := m.warmUp(batch, first, warmEnd)
 	if err != nil {
 		return err
 	}
@@ -144,6 +153,7 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 			return err
 		}
 		rule.Add(t.Seconds / float64(n))
+		seen.sample(n, t)
 		walls = append(walls, t.WallSeconds/float64(n))
 		if out.Stop = rule.Done(); out.Stop != "" {
 			break
@@ -153,11 +163,17 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 			break
 		}
 	}
+	if err := seen.clock(); err != nil {
+		return err
+	}
 	i := MedianInterval(rule.Samples(), m.Confidence)
 	out.SamplesS = rule.Samples()
 	out.TimeS, out.LowS, out.HighS, out.Confidence = i.Median, i.Low, i.High, i.Confidence
 	if i.Confidence < m.Confidence || i.RelativeHalfWidth() > m.HalfWidth {
 		out.Flags = append(out.Flags, datasets.FlagUnsteady)
+	}
+	if flag, why := seen.disturbance(i.Median, m.HalfWidth); flag != "" {
+		out.Flags, out.Reason = append(out.Flags, flag), why
 	}
 	out.WallS, _ = stats.Median(walls)
 	return nil
@@ -191,6 +207,40 @@ func (m *meter) batchSize(c Case) (n int64, seconds float64, err error) {
 		}
 		n = next
 	}
+}
+
+// growthTries is how often two iterations are held against one: a disturbance of
+// the one does not come five times in a row.
+const growthTries = 5
+
+// grows checks that two iterations take longer than one of the given seconds,
+// where one was long enough to be a batch, so that no longer batch has shown it: a
+// fixed cost of each batch, or work that is done once however often it is asked
+// for, would pass for the work. Iterations too long to be tried before end are not
+// checked.
+func (m *meter) grows(c Case, one float64, end time.Time) error {
+	if m.now().Add(time.Duration(2 * one * float64(time.Second))).After(end) {
+		return nil
+	}
+	two := 0.0
+	for range growthTries {
+		for _, n := range []int64{2, 1} {
+			t, err := c.Batch(n)
+			m.between()
+			if err == nil {
+				err = possible(n, t, true)
+			}
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				one = min(one, t.Seconds) // the first was cold
+			} else if two = t.Seconds; two >= 1.5*one {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("one iteration took %.3g s and two %.3g s: the time does not grow with the work; it was left out, or a batch has a fixed cost that is not the work's", one, two)
 }
 
 // possible says what no batch can have taken. A batch that is too short for the

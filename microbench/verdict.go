@@ -49,8 +49,13 @@ func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t
 		return
 	}
 	var why []string
+	if m.Reason != "" {
+		why = append(why, m.Reason)
+	}
 	flag := func(name, format string, args ...any) {
-		m.Flags = append(m.Flags, name)
+		if !slices.Contains(m.Flags, name) {
+			m.Flags = append(m.Flags, name)
+		}
 		why = append(why, fmt.Sprintf(format, args...))
 	}
 	if s.drifted(worst) {

@@ -291,7 +291,8 @@ func (c *childCase) Batch(n int64) (microbench.Timing, error) {
 	if a.Timing == nil {
 		return microbench.Timing{}, c.b.rubbish(callBatch)
 	}
-	t := microbench.Timing{Seconds: float64(a.Timing.Seconds), WallSeconds: float64(a.Timing.WallSeconds)}
+	t := microbench.Timing{Seconds: float64(a.Timing.Seconds), WallSeconds: float64(a.Timing.WallSeconds),
+		OffCPUSeconds: float64(a.Timing.OffCPUSeconds), ClockSeconds: float64(a.Timing.ClockSeconds), Moved: a.Timing.Moved}
 	if longest := max(t.Seconds, t.WallSeconds) / float64(n); longest > c.longest && longest < math.Inf(1) {
 		c.longest = longest
 	}

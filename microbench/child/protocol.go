@@ -75,6 +75,10 @@ type check struct {
 type timing struct {
 	Seconds     number `json:"seconds"`
 	WallSeconds number `json:"wall_seconds"`
+	// These are the host's.
+	OffCPUSeconds number `json:"off_cpu_seconds,omitempty"`
+	ClockSeconds  number `json:"clock_seconds,omitempty"`
+	Moved         int    `json:"moved,omitempty"`
 }
 
 // number is a float64 that may be a NaN or infinite, which JSON has no numbers

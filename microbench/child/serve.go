@@ -151,7 +151,7 @@ func (s *server) call(q *request) (a reply, err error) {
 		return a, err
 	case callBatch:
 		t, err := s.current.Batch(q.N)
-		a.Timing = &timing{number(t.Seconds), number(t.WallSeconds)}
+		a.Timing = &timing{number(t.Seconds), number(t.WallSeconds), number(t.OffCPUSeconds), number(t.ClockSeconds), t.Moved}
 		return a, err
 	case callFree:
 		if s.current == nil {

@@ -225,7 +225,7 @@ func (c *gemmCase) compare() microbench.Check {
 // Batch makes the product n times, each on the next copy of the operands.
 func (c *gemmCase) Batch(n int64) (microbench.Timing, error) {
 	if c.library == nil {
-		return microbench.Timing{Seconds: c.team.run(C.bench_kernel(C.gemm_product), unsafe.Pointer(c.work), n)}, nil
+		return c.team.batch(C.bench_kernel(C.gemm_product), unsafe.Pointer(c.work), n), nil
 	}
 	// Another case may have set the library's threads since, and OpenMP counts
 	// them for each calling thread.

@@ -228,14 +228,14 @@ func (c *streamCase) compare() microbench.Check {
 // Batch makes n passes, loads or launches.
 func (c *streamCase) Batch(n int64) (microbench.Timing, error) {
 	if c.work == nil {
-		return microbench.Timing{Seconds: c.team.run(C.bench_kernel(C.launch_empty), nil, n)}, nil
+		return c.team.batch(C.bench_kernel(C.launch_empty), nil, n), nil
 	}
 	kernel := C.bench_kernel(C.stream_pass)
 	if c.w.Kernel == "latency" {
 		kernel = C.bench_kernel(C.latency_chase)
 	}
 	c.work.passes = C.long(n)
-	return microbench.Timing{Seconds: c.team.run(kernel, unsafe.Pointer(c.work), 1)}, nil
+	return c.team.batch(kernel, unsafe.Pointer(c.work), 1), nil
 }
 
 // Implementation names the instruction set that the pass is written in.

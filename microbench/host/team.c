@@ -32,7 +32,7 @@ typedef struct {
 	_Alignas(CACHE_LINE) long phase; /* barriers passed */
 	pthread_t thread;
 	team *team;
-	int rank;
+	int rank, cpu;
 	long iteration;
 } worker;
 
@@ -52,6 +52,7 @@ struct team {
 	void *arg;
 	long n;
 	double seconds;
+	team_report report;
 	int ranks, spins;
 	worker *workers;
 };
@@ -62,6 +63,15 @@ double monotonic_seconds(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
+	return ts.tv_sec + 1e-9 * ts.tv_nsec;
+}
+
+/* The CPU time of the calling thread. Where the kernel counts what a hypervisor
+   steals, that is not in it. */
+static double on_cpu_seconds(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return ts.tv_sec + 1e-9 * ts.tv_nsec;
 }
 
@@ -165,16 +175,25 @@ static void *work(void *p)
 		if (quit)
 			return NULL;
 		team_barrier(t, w->rank);
-		double begin = w->rank == 0 ? monotonic_seconds() : 0;
+		/* The two readings of CPU time enclose those of the clock. */
+		double on_cpu = -on_cpu_seconds();
+		double begin = monotonic_seconds();
 		for (long i = 0; i < t->n; i++) {
 			t->kernel(t->arg, w->rank, t->ranks);
 			team_barrier(t, w->rank);
 			w->iteration++;
 		}
-		double end = w->rank == 0 ? monotonic_seconds() : 0;
+		double end = monotonic_seconds();
+		on_cpu += on_cpu_seconds();
+		int moved = sched_getcpu() != w->cpu;
 		pthread_mutex_lock(&t->lock);
-		if (w->rank == 0)
+		if (w->rank == 0) {
 			t->seconds = end - begin;
+			t->report.clock = end;
+		}
+		if (end - begin > on_cpu)
+			t->report.off_cpu += end - begin - on_cpu;
+		t->report.moved += moved;
 		if (++t->finished == t->ranks)
 			pthread_cond_signal(&t->done);
 		pthread_mutex_unlock(&t->lock);
@@ -188,6 +207,7 @@ double team_run(team *t, bench_kernel kernel, void *arg, long n)
 	t->arg = arg;
 	t->n = n;
 	t->finished = 0;
+	t->report = (team_report){0};
 	t->job++;
 	pthread_cond_broadcast(&t->start);
 	while (t->finished < t->ranks)
@@ -196,6 +216,8 @@ double team_run(team *t, bench_kernel kernel, void *arg, long n)
 	pthread_mutex_unlock(&t->lock);
 	return s;
 }
+
+team_report team_last(const team *t) { return t->report; }
 
 /* stop ends the first n workers and frees the team. */
 static void stop(team *t, int n)
@@ -281,6 +303,7 @@ team *team_create(int ranks, const int *cpus, char *err, size_t errlen)
 		int cpu = cpus ? cpus[r] : own[r % allowed];
 		workers[r].team = t;
 		workers[r].rank = r;
+		workers[r].cpu = cpu;
 		int e = start(t, r, cpu);
 		if (e) {
 			snprintf(err, errlen, "worker %d of %d cannot be started on CPU %d: %s", r, ranks, cpu, strerror(e));

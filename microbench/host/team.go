@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"unsafe"
+
+	"bench/microbench"
 )
 
 // team is a fixed set of pinned threads (team.h).
@@ -36,6 +38,13 @@ func newTeam(cpus []int) (*team, error) {
 // together, the clock read in C. The argument lies in C memory.
 func (t *team) run(kernel C.bench_kernel, arg unsafe.Pointer, n int64) float64 {
 	return float64(C.team_run(t.c, kernel, arg, C.long(n)))
+}
+
+// batch is run with what became of the workers.
+func (t *team) batch(kernel C.bench_kernel, arg unsafe.Pointer, n int64) microbench.Timing {
+	s := t.run(kernel, arg, n)
+	r := C.team_last(t.c)
+	return microbench.Timing{Seconds: s, OffCPUSeconds: float64(r.off_cpu), ClockSeconds: float64(r.clock), Moved: int(r.moved)}
 }
 
 func (t *team) close() { C.team_destroy(t.c) }

@@ -22,6 +22,21 @@ team *team_create(int ranks, const int *cpus, char *err, size_t errlen);
    sleeps meanwhile. One caller at a time. */
 double team_run(team *t, bench_kernel kernel, void *arg, long n);
 
+/* What became of the workers in a team_run. */
+typedef struct {
+	/* off_cpu is for how many seconds a worker was not running between the
+	   two readings of the clock, all workers together: stopped, preempted, its
+	   control group's quota spent, waiting for a page. */
+	double off_cpu;
+	/* clock is the second reading. */
+	double clock;
+	/* moved counts the workers that ended on another CPU than theirs. */
+	int moved;
+} team_report;
+
+/* team_last reports on the last team_run. */
+team_report team_last(const team *t);
+
 /* team_iteration is the index, from 0, of the iteration that the calling
    worker is in, counted on over the runs of a team's life: a kernel that
    rotates through operands takes it modulo their number. */

@@ -4,9 +4,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"bench/datasets"
+
+	"golang.org/x/sys/unix"
 )
 
 // The Go race detector does not see C, so the barrier is checked by the C
@@ -45,6 +51,56 @@ func TestNewTeamReportsFailedPin(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "worker 1 of 2 cannot be started on CPU 262144") {
 		t.Errorf("got %q", err)
+	}
+}
+
+// Two workers that never wait for each other share a CPU: while one runs the other
+// does not, so for all of the time, and no less, one of them is off it.
+func TestWorkersOffTheirCPU(t *testing.T) {
+	b := newTestBackend(t, 2)
+	b.cpus = []int{b.cpus[0], b.cpus[0]}
+	c, err := b.Prepare(datasets.GEMM{Kernel: "peak", Type: datasets.FP64, Ops: 1 << 31, Ranks: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, err := c.Batch(1); err != nil || got.OffCPUSeconds < 0.9*got.Seconds || got.Moved != 0 || got.ClockSeconds <= 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A worker whose affinity was changed tells that it ran elsewhere.
+func TestMovedWorkerTells(t *testing.T) {
+	b := newTestBackend(t, 2)
+	if runtime.NumCPU() < 2 || b.cpus[0] == b.cpus[1] {
+		t.Skip("one CPU")
+	}
+	c, err := b.Prepare(datasets.Stream{Kernel: "read", Type: datasets.FP64, SizeBytes: 1 << 16, Ranks: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, err := c.Batch(1000); err != nil || got.Moved != 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	// The workers are the threads that may run on one CPU only.
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var to unix.CPUSet
+	to.Set(b.cpus[1])
+	for _, task := range tasks {
+		tid, _ := strconv.Atoi(task.Name())
+		var set unix.CPUSet
+		if unix.SchedGetaffinity(tid, &set) == nil && set.Count() == 1 && set.IsSet(b.cpus[0]) {
+			if err := unix.SchedSetaffinity(tid, &to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, err := c.Batch(1000); err != nil || got.Moved != 1 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
