@@ -122,25 +122,27 @@ type rank struct {
 	number   int
 	memory   *memory
 	from, to cuda.Ptr
-	graph    *cuda.Graph
 }
 
-// collectiveCase is a collective prepared on this process's GPUs.
-type collectiveCase struct {
-	b     *Backend
+// collective is one on this process's GPUs.
+type collective struct {
+	*gpuCase
 	w     datasets.Collective
 	lib   *nccl.Library
-	comms []*nccl.Comm
 	ranks []*rank
 	// calls are one iteration, as one group.
 	calls []nccl.Call
-	// one enqueues iteration i instead, where the calls are only a part of it.
-	one  func(i int64) error
-	next int64
 	// chunk is the elements that one rank contributes to, or gets of, a whole.
 	chunk int64
-	held  int64
 }
+
+// groupLaunches is as how many launches a group of NCCL's calls counts on each GPU:
+// one, and a few events of NCCL's own.
+const groupLaunches = 15
+
+// graphGroups is how many iterations of a collective a graph holds: each process
+// must come to the same number.
+const graphGroups = 16
 
 // prepareCollective is a collective of NCCL over the first w.Ranks GPUs, one rank
 // a GPU, as nccl-tests counts it.
@@ -155,7 +157,7 @@ func (b *Backend) prepareCollective(w datasets.Collective) (microbench.Case, err
 	return c, nil
 }
 
-func (b *Backend) newCollective(w datasets.Collective) (*collectiveCase, error) {
+func (b *Backend) newCollective(w datasets.Collective) (*gpuCase, error) {
 	if err := b.refuseCollective(w); err != nil {
 		return nil, err
 	}
@@ -166,7 +168,7 @@ func (b *Backend) newCollective(w datasets.Collective) (*collectiveCase, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &collectiveCase{b: b, w: w, lib: b.comm.lib, comms: comms, held: maxHeldGroups}
+	c := &collective{w: w, lib: b.comm.lib}
 	for i := range comms {
 		r := &rank{gpu: b.gpus[i], number: i, memory: b.gpus[i].memory()}
 		if g := b.options.Group; g != nil {
@@ -174,10 +176,13 @@ func (b *Backend) newCollective(w datasets.Collective) (*collectiveCase, error) 
 		}
 		c.ranks = append(c.ranks, r)
 	}
-	if err := c.allocate(); err != nil {
-		return nil, errors.Join(err, c.Close())
+	if err := c.allocate(comms); err != nil {
+		return nil, errors.Join(err, c.free())
 	}
-	return c, nil
+	c.gpuCase = b.newCase(work{gpus: b.gpus[:len(comms)], comms: comms, launch: w.Launch, launches: groupLaunches, inGraph: graphGroups,
+		enqueue: func(*cuda.Stream, int64) error { return c.lib.Enqueue(c.calls...) },
+		check:   c.verify, close: c.free, name: "nccl", version: c.lib.Version()}).(*gpuCase)
+	return c.gpuCase, nil
 }
 
 // refuseCollective says what NCCL, or this process, cannot do.
@@ -216,7 +221,7 @@ func (b *Backend) refuseCollective(w datasets.Collective) error {
 
 // allocate makes the buffers of every rank, fills them, and lists the calls of an
 // iteration.
-func (c *collectiveCase) allocate() error {
+func (c *collective) allocate(comms []*nccl.Comm) error {
 	w, n := c.w, int64(c.w.Ranks)
 	elements := w.SizeBytes / int64(w.Type.Size())
 	c.chunk = elements / n
@@ -249,13 +254,13 @@ func (c *collectiveCase) allocate() error {
 		if err := c.fill(r, send); err != nil {
 			return err
 		}
-		c.calls = append(c.calls, c.callsOf(c.comms[i], r)...)
+		c.calls = append(c.calls, c.callsOf(comms[i], r)...)
 	}
 	return nil
 }
 
 // callsOf is one rank's part of an iteration.
-func (c *collectiveCase) callsOf(comm *nccl.Comm, r *rank) []nccl.Call {
+func (c *collective) callsOf(comm *nccl.Comm, r *rank) []nccl.Call {
 	w, n := c.w, c.w.Ranks
 	elements := w.SizeBytes / int64(w.Type.Size())
 	call := nccl.Call{Comm: comm, Stream: r.stream, From: r.from, To: r.to, Count: elements, Type: ncclTypes[w.Type]}
@@ -289,17 +294,10 @@ func (c *collectiveCase) callsOf(comm *nccl.Comm, r *rank) []nccl.Call {
 	return []nccl.Call{call}
 }
 
-// Implementation is NCCL with its version.
-func (c *collectiveCase) Implementation() (name, version string) { return "nccl", c.lib.Version() }
-
-// Close frees the buffers and graphs; the communicator stays open.
-func (c *collectiveCase) Close() error {
+// free gives the buffers back; the communicator stays open.
+func (c *collective) free() error {
 	var errs []error
 	for _, r := range c.ranks {
-		if r.graph != nil {
-			errs = append(errs, r.graph.Close())
-			r.graph = nil
-		}
 		if err := r.memory.free(); err != nil {
 			errs = append(errs, fmt.Errorf("rank %d: %w", r.number, err))
 		}

@@ -51,7 +51,7 @@ func encode(b []byte, t datasets.DType, v int) []byte {
 
 // fill writes a rank's operand of so many bytes: one period from the host, and
 // the rest copied on the device from what is there.
-func (c *collectiveCase) fill(r *rank, size int64) error {
+func (c *collective) fill(r *rank, size int64) error {
 	t := c.w.Type
 	var block []byte
 	for i := int64(0); i < period && int64(len(block)) < size; i++ {
@@ -71,7 +71,7 @@ func (c *collectiveCase) fill(r *rank, size int64) error {
 }
 
 // expected is element i of a rank's result.
-func (c *collectiveCase) expected(rank int, i int64) int {
+func (c *collective) expected(rank int, i int64) int {
 	w := c.w
 	value := func(rank int, i int64) int { return number(w.Type, w.Ranks, rank, i) }
 	sum := func(i int64) (s int) {
@@ -119,9 +119,9 @@ func windows(size, element int64) (out [][2]int64) {
 	return out
 }
 
-// Check runs the collective once on fresh operands and compares every rank's
+// verify runs the collective once on fresh operands and compares every rank's
 // result, bit by bit.
-func (c *collectiveCase) Check() (microbench.Check, error) {
+func (c *collective) verify() (microbench.Check, error) {
 	var out microbench.Check
 	if err := errors.Join(c.lib.Enqueue(c.calls...), c.wait()); err != nil {
 		return out, err

@@ -68,7 +68,7 @@ func TestExpectedResults(t *testing.T) {
 		{"all_to_all", 1, []int{6, 5, 3, 2}},
 		{"send_recv", 0, []int{5, 4, 3, 2}},
 	} {
-		w := &collectiveCase{w: datasets.Collective{Kind: c.kind, Type: datasets.BF16, SizeBytes: 8, Ranks: 2, Nodes: 1}, chunk: 2}
+		w := &collective{w: datasets.Collective{Kind: c.kind, Type: datasets.BF16, SizeBytes: 8, Ranks: 2, Nodes: 1}, chunk: 2}
 		for i, want := range c.want {
 			if got := w.expected(c.rank, int64(i)); got != want {
 				t.Errorf("%s: element %d of rank %d is %d, want %d", c.kind, i, c.rank, got, want)

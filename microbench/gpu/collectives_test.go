@@ -1,16 +1,18 @@
-package gpu_test
+package gpu
 
 import (
 	"context"
+	"math"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"bench/cuda"
 	"bench/cuda/fakedriver"
 	"bench/datasets"
-	"bench/microbench/gpu"
 	"bench/microbench/launcher"
 )
 
@@ -26,7 +28,7 @@ func node(t *testing.T, gpus int) string {
 // Every collective gives the right answer on every rank, and takes the time that
 // the simulated node gives it, graphs and subsets of the GPUs included.
 func TestCollectivesOfANode(t *testing.T) {
-	b, err := gpu.New(gpu.Options{Library: node(t, 4)})
+	b, err := New(Options{Library: node(t, 4)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +66,10 @@ func TestCollectivesOfANode(t *testing.T) {
 	}
 }
 
-// Two processes (here two backends of one) with a GPU each measure an all-reduce
-// together: rank 0 says what to do, both answers are checked, and the slower time
-// counts.
-func TestCollectivesOfSeveralProcesses(t *testing.T) {
+// together is rank 0 of two processes (here two backends of one) with a GPU each,
+// and how to end them.
+func together(t *testing.T) (b *Backend, end func()) {
+	t.Helper()
 	library := node(t, 2)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,14 +78,14 @@ func TestCollectivesOfSeveralProcesses(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	open := func(rank int) *gpu.Backend {
+	t.Cleanup(cancel)
+	open := func(rank int) *Backend {
 		g, err := launcher.Join(ctx, launcher.Place{Rank: rank, Size: 2, Local: rank, Nodes: 1, Address: address, By: "torchrun"})
 		if err != nil {
 			t.Error(err)
 			return nil
 		}
-		b, err := gpu.New(gpu.Options{Library: library, Devices: []int{rank}, Group: g})
+		b, err := New(Options{Library: library, Devices: []int{rank}, Group: g})
 		if err != nil {
 			t.Error(err)
 			return nil
@@ -99,10 +101,23 @@ func TestCollectivesOfSeveralProcesses(t *testing.T) {
 			b.Close()
 		}
 	})
-	b := open(0)
+	b = open(0)
 	if b == nil {
 		t.FailNow()
 	}
+	return b, func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		follower.Wait()
+	}
+}
+
+// Two processes measure an all-reduce together: rank 0 says what to do, both answers
+// are checked, and the slower time counts.
+func TestCollectivesOfSeveralProcesses(t *testing.T) {
+	b, end := together(t)
+	defer end()
 	w := datasets.Collective{Kind: "all_reduce", Type: datasets.BF16, SizeBytes: 4096, Ranks: 2, Nodes: 1, Launch: "graph"}
 	c, err := b.Prepare(w)
 	if err != nil {
@@ -127,8 +142,35 @@ func TestCollectivesOfSeveralProcesses(t *testing.T) {
 	if _, err := b.Prepare(w); err == nil {
 		t.Error("three ranks of two processes are prepared")
 	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
+}
+
+// Rank 0's hold gives up twice, and rank 1's does not: both repeat the batch, since
+// rank 0 alone would wait for rank 1 for ever.
+func TestAHoldThatGivesUpInOneOfSeveralProcesses(t *testing.T) {
+	b, end := together(t)
+	defer end()
+	c, err := b.Prepare(datasets.Collective{Kind: "all_reduce", Type: datasets.BF16, SizeBytes: 4096, Ranks: 2, Nodes: 1})
+	if err != nil {
+		t.Fatal(err)
 	}
-	follower.Wait()
+	defer c.Close()
+	led := c.(*ledCase)
+	spin, err := b.gpus[0].holding()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries, enqueue := 0, led.enqueue
+	led.enqueue = func(s *cuda.Stream, i int64) error {
+		if tries++; tries <= 2 {
+			atomic.StoreUint32(spin.gave, 1)
+		}
+		return enqueue(s, i)
+	}
+	got, err := led.Batch(1)
+	if want := 5e-6 + 4096/100e9; err != nil || math.Abs(got.Seconds/want-1) > 1e-3 {
+		t.Errorf("%g s, %v, want %g", got.Seconds, err, want)
+	}
+	if tries != 3 || led.held != 50/4 {
+		t.Errorf("%d tries, %d are held", tries, led.held)
+	}
 }

@@ -234,7 +234,9 @@ type chase struct {
 	at     cuda.Ptr
 	base   cuda.Ptr
 	kernel *cuda.Function
-	timing *gpuCase
+	// steps are a launch's loads, and timing what times launches.
+	steps  int64
+	timing microbench.Case
 }
 
 // lineBytes is the L2's line; one load is made in each.
@@ -244,7 +246,8 @@ const lineBytes = 128
 const chainSeed = 1
 
 func (b *Backend) prepareLatency(w datasets.Stream) (microbench.Case, error) {
-	c := &chase{b: b, memory: b.memory(), lines: max(w.SizeBytes/lineBytes, 1), timing: &gpuCase{b: b, held: maxHeld}}
+	c := &chase{b: b, memory: b.memory(), lines: max(w.SizeBytes/lineBytes, 1)}
+	c.timing = b.newCase(work{enqueue: func(*cuda.Stream, int64) error { return c.run(c.steps) }})
 	chain, err := b.function("latency", "bench_chain")
 	if err == nil {
 		c.kernel, err = b.function("latency", "bench_chase")
@@ -280,7 +283,8 @@ func (c *chase) start() error {
 
 // Batch makes n loads.
 func (c *chase) Batch(n int64) (microbench.Timing, error) {
-	return c.timing.timed(1, func(int64) error { return c.run(n) })
+	c.steps = n
+	return c.timing.Batch(1)
 }
 
 func (c *chase) run(steps int64) error {

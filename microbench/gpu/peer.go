@@ -43,12 +43,8 @@ func (b *Backend) preparePeer(w datasets.Stream) (microbench.Case, error) {
 		return nil, errors.Join(err, free())
 	}
 	copyOver := func(s *cuda.Stream, _ int64) error { return s.CopyPeer(dst, to.ctx, src, from.ctx, half) }
-	// The source's stream takes the copy, so the source is the first GPU of the
-	// backend that the case sees.
-	pair := *b
-	pair.gpus = []*gpu{from, to}
-	pair.ctx, pair.stream = from.ctx, from.stream
-	return pair.newCase(work{
+	return b.newCase(work{
+		gpus:    []*gpu{from}, // the source's stream takes the copy
 		enqueue: copyOver, close: free, name: "cuMemcpyPeerAsync", version: cuda.VersionText(b.driver.Version()),
 		check: func() (microbench.Check, error) { return checkPeer(from, to, src, dst, half, copyOver) },
 	}), nil

@@ -18,6 +18,8 @@ type order struct {
 	Do       string               // "open", "prepare", "check", "batch", "close" or "end"
 	Workload *datasets.Collective `json:",omitempty"`
 	N        int64                `json:",omitempty"`
+	// Held is how many launches of a batch to hold.
+	Held int64 `json:",omitempty"`
 }
 
 // report is what a rank says of a step.
@@ -27,11 +29,14 @@ type report struct {
 	Skip   bool              `json:",omitempty"`
 	Check  microbench.Check  `json:",omitempty"`
 	Timing microbench.Timing `json:",omitempty"`
+	// GaveUp says that a holding kernel did: then all repeat the batch, since a
+	// rank that did so alone would wait for the others for ever.
+	GaveUp bool `json:",omitempty"`
 }
 
 // ledCase is a collective that every process of the group has prepared.
 type ledCase struct {
-	*collectiveCase
+	*gpuCase
 	b *Backend
 }
 
@@ -43,7 +48,7 @@ func (b *Backend) lead(w datasets.Collective) (microbench.Case, error) {
 	if _, err := b.step(order{Do: "open"}, open); err != nil {
 		return nil, err
 	}
-	var c *collectiveCase
+	var c *gpuCase
 	_, err := b.step(order{Do: "prepare", Workload: &w}, func() (r report, err error) {
 		c, err = b.newCollective(w)
 		return r, err
@@ -90,6 +95,7 @@ func (b *Backend) step(o order, mine func() (report, error)) (report, error) {
 		sum.Check.Wrong += r.Check.Wrong
 		sum.Check.Checked += r.Check.Checked
 		sum.Check.MaxRelError = math.Max(sum.Check.MaxRelError, r.Check.MaxRelError)
+		sum.GaveUp = sum.GaveUp || r.GaveUp
 		sum.Timing.Seconds = max(sum.Timing.Seconds, r.Timing.Seconds)
 		sum.Timing.WallSeconds = max(sum.Timing.WallSeconds, r.Timing.WallSeconds)
 	}
@@ -106,26 +112,34 @@ func reported(r report, err error) report {
 
 func (c *ledCase) Check() (microbench.Check, error) {
 	r, err := c.b.step(order{Do: "check"}, func() (r report, err error) {
-		r.Check, err = c.collectiveCase.Check()
+		r.Check, err = c.gpuCase.Check()
 		return r, err
 	})
 	return r.Check, err
 }
 
 func (c *ledCase) Batch(n int64) (microbench.Timing, error) {
-	r, err := c.b.step(order{Do: "batch", N: n}, func() (r report, err error) {
-		r.Timing, err = c.collectiveCase.Batch(n)
-		return r, err
+	return c.repeated(func() (microbench.Timing, error) {
+		r, err := c.b.step(order{Do: "batch", N: n, Held: c.held}, func() (report, error) { return c.take(n, c.held) })
+		c.gaveUp = r.GaveUp
+		return r.Timing, err
 	})
-	return r.Timing, err
+}
+
+// take is this process's part of a batch.
+func (c *gpuCase) take(n, held int64) (r report, err error) {
+	c.held, c.gaveUp = held, false
+	r.Timing, err = c.batch(n)
+	r.GaveUp = c.gaveUp
+	return r, err
 }
 
 func (c *ledCase) Close() error {
 	_, err := c.b.step(order{Do: "close"}, func() (report, error) {
-		if c.collectiveCase == nil {
+		if c.gpuCase == nil {
 			return report{}, nil
 		}
-		return report{}, c.collectiveCase.Close()
+		return report{}, c.gpuCase.Close()
 	})
 	return err
 }
@@ -133,7 +147,7 @@ func (c *ledCase) Close() error {
 // Follow does what rank 0 says until it ends, in every other process.
 func (b *Backend) Follow() error {
 	g := b.options.Group
-	var c *collectiveCase
+	var c *gpuCase
 	for {
 		text, err := g.Broadcast(nil)
 		if err != nil {
@@ -160,7 +174,7 @@ func (b *Backend) Follow() error {
 			} else if o.Do == "check" {
 				r.Check, err = c.Check()
 			} else {
-				r.Timing, err = c.Batch(o.N)
+				r, err = c.take(o.N, o.Held)
 			}
 		case "close":
 			if c != nil {

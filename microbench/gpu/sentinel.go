@@ -23,10 +23,9 @@ func (b *Backend) Sentinel() (float64, error) {
 			return 0, err
 		}
 	}
-	c := &gpuCase{b: b, held: maxHeld}
-	t, err := c.timed(1, func(int64) error {
-		return g.stream.Launch(f, g.everySM(), b.sentinel, int64(sentinelBytes/16))
-	})
+	t, err := b.newCase(work{enqueue: func(s *cuda.Stream, _ int64) error {
+		return s.Launch(f, g.everySM(), b.sentinel, int64(sentinelBytes/16))
+	}}).Batch(1)
 	return t.Seconds, err
 }
 

@@ -1,6 +1,9 @@
 package gpu
 
 import (
+	"errors"
+
+	"bench/cuda"
 	"bench/cuda/nccl"
 	"bench/datasets"
 	"bench/microbench"
@@ -43,7 +46,8 @@ func (l *layer) allReduce(x tensor) tensor {
 // feed-forward, and all-reduces of the activations join them; under expert
 // parallelism, see spreadExperts.
 type team struct {
-	*collectiveCase
+	*gpuCase
+	lib    *nccl.Library
 	layers []*layer
 	checks int64
 }
@@ -62,7 +66,7 @@ func (b *Backend) newTeam(suite datasets.Suite, t datasets.DType, launch string,
 	if err != nil {
 		return nil, err
 	}
-	c := &team{collectiveCase: &collectiveCase{b: b, w: datasets.Collective{Launch: launch}, lib: b.comm.lib, comms: comms, held: maxHeldTeam}}
+	c := &team{lib: b.comm.lib}
 	for i, g := range b.gpus[:n] {
 		l, err := b.newLayer(g, suite, t)
 		if err == nil {
@@ -71,7 +75,6 @@ func (b *Backend) newTeam(suite datasets.Suite, t datasets.DType, launch string,
 				l.like = c.layers[0]
 			}
 			c.layers = append(c.layers, l)
-			c.ranks = append(c.ranks, &rank{gpu: g, number: i, memory: l.m})
 			if tp > 1 {
 				var group []*nccl.Comm
 				if group, l.err = b.commsFrom(l.group*tp, tp); l.err == nil {
@@ -88,11 +91,15 @@ func (b *Backend) newTeam(suite datasets.Suite, t datasets.DType, launch string,
 				suite, l.copies)
 		}
 		if err != nil {
-			c.Close()
-			return nil, err
+			return nil, errors.Join(err, c.free())
 		}
 	}
-	c.one = c.enqueueAll
+	w := c.layers[0].work(launch)
+	w.gpus, w.comms = b.gpus[:n], comms
+	w.launches += int64(len(c.layers[0].joints)) * (groupLaunches - 1)
+	w.enqueue = func(_ *cuda.Stream, i int64) error { return c.enqueueAll(i) }
+	w.check, w.close, w.name = c.verify, c.free, w.name+", NCCL "+c.lib.Version()
+	c.gpuCase = b.newCase(w).(*gpuCase)
 	return c, nil
 }
 
@@ -110,9 +117,6 @@ func (b *Backend) decodeTeam(w datasets.DecodeLayer) (microbench.Case, error) {
 	}
 	return t, nil
 }
-
-// maxHeldTeam iterations wait behind the holds: about a dozen launches each.
-const maxHeldTeam = 40
 
 // enqueueAll puts iteration i on every GPU's stream: a launch on each in turn, and
 // when all have come to a joint step, that as one group.
@@ -146,9 +150,9 @@ func (t *team) enqueueAll(i int64) error {
 	}
 }
 
-// Check runs the layer once on all GPUs, and checks every rank's steps and every
+// verify runs the layer once on all GPUs, and checks every rank's steps and every
 // sum over the ranks.
-func (t *team) Check() (microbench.Check, error) {
+func (t *team) verify() (microbench.Check, error) {
 	c := t.checks % t.layers[0].copies
 	t.checks++
 	for _, l := range t.layers {
@@ -217,23 +221,9 @@ func (t *team) checkSums() (microbench.Check, error) {
 	return out, nil
 }
 
-// Implementation is what a rank's products are, and NCCL.
-func (t *team) Implementation() (name, version string) {
-	w := t.layers[0].work("")
-	return w.name + ", NCCL " + t.lib.Version(), w.version
-}
-
-// Close frees the graphs and every rank's memory.
-func (t *team) Close() error {
+// free gives every rank's memory back.
+func (t *team) free() error {
 	var first error
-	for _, r := range t.ranks {
-		if r.graph != nil {
-			if err := r.graph.Close(); err != nil && first == nil {
-				first = err
-			}
-			r.graph = nil
-		}
-	}
 	for _, l := range t.layers {
 		if err := l.free(); err != nil && first == nil {
 			first = err

@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -12,9 +13,9 @@ import (
 )
 
 const (
-	// maxHeld iterations wait behind the hold, and maxHeldLaunches: the driver's
-	// queue takes about a thousand launches before the host waits for the device,
-	// which would wait for the host.
+	// maxHeld iterations wait behind the hold at a time, and maxHeldLaunches: the
+	// driver's queue takes about a thousand launches before the host waits for the
+	// device, which would wait for the host.
 	maxHeld         = 250
 	maxHeldLaunches = 750
 	maxHeldGraphs   = 8
@@ -69,59 +70,93 @@ func (g *gpu) holding() (*hold, error) {
 	return h, nil
 }
 
-// timed runs n launches between two events on the first GPU's stream. What
-// launch is "" or "graph" is held until it is enqueued, up to held launches; the
-// rest is enqueued while the device works. Where the holding kernel gave up
-// before the host let go, the batch says nothing: half as many are held next.
-func (c *gpuCase) timed(n int64, launch func(i int64) error) (microbench.Timing, error) {
-	g := c.b.gpus[0]
-	h, err := g.holding()
-	if err != nil {
-		return microbench.Timing{}, err
-	}
-	for {
-		held := min(n, c.held)
-		if c.launch == "eager" {
-			held = 0
+// timed makes n launches between two events on every GPU's stream, and takes the
+// slowest GPU's time. Unless they are to be eager they wait behind a holding kernel on
+// each GPU, so that none starts before the work of all is enqueued. Where one gave up
+// before the host let go, the time says nothing: see repeated.
+func (c *gpuCase) timed(n int64, launch func(i int64) error) (t microbench.Timing, err error) {
+	holds := make([]*hold, len(c.gpus))
+	for i, g := range c.gpus {
+		if holds[i], err = g.holding(); err != nil {
+			return t, err
 		}
+	}
+	held := c.launch != "eager"
+	start := time.Now()
+	err = c.enqueueBetween(holds, held, n, launch)
+	if held {
+		start = time.Now()
+	}
+	for _, h := range holds {
+		atomic.StoreUint32(h.flag, 1) // whatever happened
+	}
+	if err == nil {
+		err = c.wait()
+	}
+	if err != nil {
+		return t, err
+	}
+	t.WallSeconds = time.Since(start).Seconds()
+	for i, g := range c.gpus {
+		c.gaveUp = c.gaveUp || atomic.LoadUint32(holds[i].gave) != 0
+		seconds, err := g.ctx.Elapsed(holds[i].begin, holds[i].end)
+		if err != nil {
+			return t, err
+		}
+		t.Seconds = max(t.Seconds, seconds)
+	}
+	return t, nil
+}
+
+// enqueueBetween puts the whole batch on the streams.
+func (c *gpuCase) enqueueBetween(holds []*hold, held bool, n int64, launch func(i int64) error) error {
+	for i, h := range holds {
+		s := c.gpus[i].stream
 		atomic.StoreUint32(h.flag, 0)
 		atomic.StoreUint32(h.gave, 0)
-		if held > 0 {
-			if err := g.stream.Launch(h.spin, cuda.Launch{}, h.flagP, uint64(holdNS), h.gavP); err != nil {
-				return microbench.Timing{}, err
+		if held {
+			if err := s.Launch(h.spin, cuda.Launch{}, h.flagP, uint64(holdNS), h.gavP); err != nil {
+				return err
 			}
 		}
-		release := func() { atomic.StoreUint32(h.flag, 1) }
-		start := time.Now()
-		err := g.stream.Record(h.begin)
-		for i := int64(0); i < n && err == nil; i++ {
-			if i == held {
-				release()
-				start = time.Now()
-			}
-			err = launch(i)
+		if err := s.Record(h.begin); err != nil {
+			return err
 		}
-		if err == nil {
-			err = g.stream.Record(h.end)
+	}
+	for i := range n {
+		if err := launch(i); err != nil {
+			return err
 		}
-		if held == n {
-			start = time.Now()
+	}
+	for i, h := range holds {
+		if err := c.gpus[i].stream.Record(h.end); err != nil {
+			return err
 		}
-		release() // whatever happened
-		if err != nil {
-			return microbench.Timing{}, err
+	}
+	return nil
+}
+
+// maxGaveUp is how often in a row the hold of one launch may give up: the first may
+// have loaded what the second finds there.
+const maxGaveUp = 3
+
+// repeated makes a batch until none of its holds has given up, each time with half
+// as many launches held.
+func (c *gpuCase) repeated(batch func() (microbench.Timing, error)) (microbench.Timing, error) {
+	for single := 0; ; {
+		c.gaveUp = false
+		t, err := batch()
+		if err != nil || !c.gaveUp {
+			return t, err
 		}
-		if err := g.wait(answerWithin); err != nil {
-			return microbench.Timing{}, err
-		}
-		wall := time.Since(start).Seconds()
-		if held > 1 && atomic.LoadUint32(h.gave) != 0 {
+		if c.held > 1 {
 			c.held /= 2
 			continue
 		}
-		t := microbench.Timing{WallSeconds: wall}
-		t.Seconds, err = g.ctx.Elapsed(h.begin, h.end)
-		return t, err
+		if single++; single == maxGaveUp {
+			return t, fmt.Errorf("%d times in a row the host took more than %g s to enqueue one launch, longer than a GPU is held: is the host overloaded, or stopped?",
+				single, holdNS/1e9)
+		}
 	}
 }
 
@@ -134,7 +169,7 @@ func (c *gpuCase) flushed(n int64) (microbench.Timing, error) {
 		}
 		i := c.next
 		c.next++
-		t, err := c.timed(1, func(int64) error { return c.enqueue(c.b.stream, i) })
+		t, err := c.timed(1, func(int64) error { return c.enqueue(c.gpus[0].stream, i) })
 		if err != nil {
 			return sum, err
 		}
@@ -182,6 +217,20 @@ func (g *gpu) wait(limit time.Duration) error {
 	}
 }
 
+// wait waits for every GPU. Where one hangs, NCCL may know which peer died.
+func (c *gpuCase) wait() error {
+	for i, g := range c.gpus {
+		err := g.wait(answerWithin)
+		if errors.As(err, new(*HangError)) && c.comms != nil {
+			err = errors.Join(err, c.comms[i].AsyncError())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Clock is the events'.
 func (b *Backend) Clock() microbench.Clock { return b.clock }
 
@@ -191,9 +240,9 @@ func (b *Backend) Clock() microbench.Clock { return b.clock }
 func (b *Backend) readClock() error {
 	b.clock = microbench.Clock{Name: "CUDA events", ResolutionS: 0.5e-6}
 	var pairs []float64
-	empty := &gpuCase{b: b, held: maxHeld}
+	empty := b.newCase(work{enqueue: func(*cuda.Stream, int64) error { return nil }})
 	for range 11 {
-		t, err := empty.timed(1, func(int64) error { return nil })
+		t, err := empty.Batch(1)
 		if err != nil {
 			return err
 		}

@@ -180,22 +180,29 @@ static CUresult perform(CUstream s, const Op &op, bool timed) {
     Work w = op.work ? op.work() : Work{};
     for (const Touch &t : w.touches)
         if (t.bytes > 0 && !owner(t.at, t.bytes)) return CUDA_ERROR_ILLEGAL_ADDRESS;
-    if (op.ready) hostS = std::max(hostS, s->nowS);
+    double spunS = s->nowS; // since when a spin spins
     double took = seconds(d, w, op.startS) * s->factor / speed(d, s->nowS);
     s->throttled |= throttled(s->nowS);
     s->nowS += took;
     d->busyS += took;
     double size = w.flops;
     for (const Touch &t : w.touches) size += t.bytes * w.passes;
-    if (op.execute && (op.ready || (!timed && size <= truth().executeLimit))) {
+    if (op.execute && !op.ready && !timed && size <= truth().executeLimit) {
         if (CUresult e = op.execute()) return e;
         if (op.kernel && wrongs(op.name))
             for (const Touch &t : w.touches)
                 if (t.write)
                     for (double i = 1; i < t.bytes; i += 2) ((unsigned char *)t.at)[(size_t)i] ^= 0x55;
     }
-    if (op.ready) // a spin ends when the host lets go
-        s->nowS = std::max(s->nowS, *op.releasedS >= 0 ? *op.releasedS : hostS);
+    if (op.ready) { // a spin ends when the host lets go, or gives up before
+        if (!op.ready()) hostS = std::max(hostS, spunS + op.spinS); // the host is here and waits
+        double releasedS = *op.releasedS >= 0 ? *op.releasedS : std::max(hostS, spunS);
+        if (!op.ready() || releasedS > spunS + op.spinS) {
+            op.giveUp();
+            releasedS = spunS + op.spinS;
+        }
+        s->nowS = std::max(s->nowS, releasedS);
+    }
     return CUDA_SUCCESS;
 }
 

@@ -50,6 +50,8 @@ struct Op {
     std::function<Work()> work;           // what it moves and computes
     std::function<CUresult()> execute;    // what it does to memory
     std::function<bool()> ready;          // a spin that is still held says no
+    double spinS = 0;                     // after which a spin gives up
+    std::function<void()> giveUp;         // and says so
     std::shared_ptr<double> releasedS;    // when the host let a spin go; negative: not yet noticed
     CUevent record = nullptr, wait = nullptr;
     std::shared_ptr<Join> join;

@@ -276,7 +276,11 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, unsi
     op.startS = truth().kernelS;
     op.hang = hangs(f->name);
     op.work = [l] { return costOf(*l); };
-    if (spins(*l)) op.ready = [l] { return !held(*l); };
+    if (spins(*l)) {
+        op.ready = [l] { return !held(*l); };
+        op.spinS = l->number(1) * 1e-9;
+        op.giveUp = [l] { if (l->parameters.size() > 2) *(volatile unsigned *)l->pointer(2) = 1; };
+    }
     op.execute = [l]() -> CUresult {
         if (!simt()) return CUDA_SUCCESS;
         std::vector<void *> at;
