@@ -79,6 +79,23 @@ func (s Stream) Arrays() (reads, writes int) {
 	return int(a.reads), int(a.writes)
 }
 
+// passBytes is what a launch of a GPU's pass moves at least: on an H100 a tenth of a
+// millisecond's worth.
+const passBytes = 256 << 20
+
+// LaunchPasses is how often one launch passes over the working set on a GPU with an
+// L2 of so many bytes. A set within the L2 is passed over until passBytes are moved,
+// and a pass's time is its part: otherwise it would be a launch's.
+func (s Stream) LaunchPasses(l2Bytes int64) int64 {
+	switch s.Kernel {
+	case "read", "write", "copy", "scale", "triad", "dot":
+		if 0 < s.SizeBytes && s.SizeBytes <= l2Bytes {
+			return min(max(passBytes/s.SizeBytes, 1), 4096)
+		}
+	}
+	return 1
+}
+
 // FLOPs counts the arithmetic that the operation's definition asks for.
 func (s Stream) FLOPs() float64 {
 	a := streamArrays[s.Kernel]

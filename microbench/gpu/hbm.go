@@ -53,11 +53,6 @@ type stream struct {
 	short int64
 }
 
-// passBytes is what a launch should move at least: on an H100 a tenth of a
-// millisecond's worth. A working set within the L2 is passed over so often in
-// one launch, and a pass's time is its part: otherwise it would be a launch's.
-const passBytes = 256 << 20
-
 // streamScale is the scalar of scale and triad: 1.75 and its products are exact in
 // every type.
 const streamScale = 0.75
@@ -78,13 +73,10 @@ func (b *Backend) preparePass(w datasets.Stream) (microbench.Case, error) {
 		return nil, skip("hbm %s: vector units do not calculate in %s: use fp64, fp32, bf16 or fp16", w.Kernel, w.Type)
 	}
 	size := int64(w.Type.Size())
-	p := &stream{b: b, w: w, element: element, n: w.SizeBytes / int64(reads+writes) / size, reads: reads, passes: 1}
+	p := &stream{b: b, w: w, element: element, n: w.SizeBytes / int64(reads+writes) / size, reads: reads, passes: int32(w.LaunchPasses(b.gpus[0].device.L2Bytes))}
 	p.bytes = p.n * size
 	if p.n < 1 {
 		return nil, skip("hbm %s: %d bytes are not an element of %s for each of %d arrays", w.Kernel, w.SizeBytes, w.Type, reads+writes)
-	}
-	if w.SizeBytes <= b.gpus[0].device.L2Bytes {
-		p.passes = int32(min(max(passBytes/w.SizeBytes, 1), 4096))
 	}
 	memory := b.memory()
 	for range reads + writes {

@@ -63,6 +63,11 @@ func (m *gpuModel) resident(bytes float64) float64 {
 	return colourHits(m.l2, bytes)
 }
 
+// launchOf is a pass's part of its launch.
+func (m *gpuModel) launchOf(w datasets.Stream) float64 {
+	return m.launch / float64(w.LaunchPasses(int64(m.l2)))
+}
+
 // passes are the seconds a byte (for latency: a load) of a kernel's sizes that
 // hit the L2 nearly always, and of those that nearly never do.
 type passes struct {
@@ -77,8 +82,7 @@ func (m *gpuModel) newPasses(kernel string, points []point) *passes {
 	for _, p := range points {
 		t := p.seconds
 		if kernel != "latency" {
-			// A short pass is all launch.
-			t = max(t-m.launch, 0) / float64(p.bytes)
+			t = max(t-m.launchOf(datasets.Stream{Kernel: kernel, SizeBytes: p.bytes}), 0) / float64(p.bytes)
 		}
 		switch h := m.resident(float64(p.bytes)); {
 		case t == 0:
@@ -232,7 +236,7 @@ func (m *gpuModel) stream(w datasets.Stream) datasets.Prediction {
 		return joined("between its neighbours in size", t, datasets.Term{Name: "transfer", Seconds: t})
 	case "latency", "read", "write", "write_nt":
 		t, ok := m.traffic(w.Kernel, key, w.Bytes(), size)
-		launch := m.launch
+		launch := m.launchOf(w)
 		if w.Kernel == "latency" {
 			t, ok = m.traffic(w.Kernel, key, 1, size)
 			launch = 0
@@ -249,8 +253,9 @@ func (m *gpuModel) stream(w datasets.Stream) datasets.Prediction {
 	if !okR || !okW {
 		return missing("no read and write cases in the same level of memory")
 	}
-	return joined("sum", loads+stores+m.launch, datasets.Term{Name: "loads", Seconds: loads},
-		datasets.Term{Name: "stores", Seconds: stores}, datasets.Term{Name: "launch", Seconds: m.launch})
+	launch := m.launchOf(w)
+	return joined("sum", loads+stores+launch, datasets.Term{Name: "loads", Seconds: loads},
+		datasets.Term{Name: "stores", Seconds: stores}, datasets.Term{Name: "launch", Seconds: launch})
 }
 
 // collective lies between its neighbours in size, of whatever data type.

@@ -9,7 +9,7 @@ import (
 )
 
 // testGPU reaches 2 TB/s over memory, 1 TB/s writing, 5 TB/s in an L2 of 40 MiB,
-// 200 TFLOP/s, launches in 2 µs, and all-reduces in 10 µs + size/(100 GB/s).
+// 200 TFLOP/s, launches in 2 µs, shared by as many passes in the L2 as make 256 MiB, and all-reduces in 10 µs + size/(100 GB/s).
 func testGPU(also ...datasets.Ceiling) *Model {
 	d := datasets.Device{ID: "gpu", Kind: "gpu", Caches: []datasets.CacheLevel{{Level: 2, SizeBytes: datasets.Figure{Value: 40 * mib}}}, Ceilings: also}
 	add := func(w datasets.Workload, seconds float64) {
@@ -18,8 +18,8 @@ func testGPU(also ...datasets.Ceiling) *Model {
 	const launch = 2e-6
 	add(datasets.Stream{Kernel: "launch", Ranks: 1}, launch)
 	for _, size := range []int64{8 * mib, 16 * mib} {
-		add(stream("read", size), float64(size)/5e12+launch)
-		add(stream("write", size), float64(size)/5e12+launch)
+		add(stream("read", size), float64(size)/5e12+launch*float64(size)/(256*mib))
+		add(stream("write", size), float64(size)/5e12+launch*float64(size)/(256*mib))
 	}
 	for _, size := range []int64{4096 * mib, 8192 * mib} {
 		add(stream("read", size), float64(size)/2e12+launch)
@@ -57,7 +57,11 @@ func TestGPUKnownAnswers(t *testing.T) {
 		{large, 2*8192*8192*8192/200e12 + 2e-6, "compute"},
 		// Half is read and half is written, over one bus.
 		{stream("copy", 6144*mib), 3072*mib/2e12 + 3072*mib/1e12 + 2e-6, "stores"},
-		{stream("copy", 12*mib), 12*mib/5e12 + 2e-6, "launch"},
+		{stream("copy", 12*mib), 12*mib/5e12 + 2e-6/21, "loads"},
+		// A launch of 4096 passes over 16 KiB; a row-wise operator is a launch each.
+		{stream("triad", 16<<10), (16<<10)/5e12 + 2e-6/4096, "loads"},
+		{stream("read", 8*mib), 8*mib/5e12 + 2e-6/32, "memory"},
+		{stream("gelu", 12*mib), 12*mib/5e12 + 2e-6, "launch"},
 		// From its own other size.
 		{stream("read", 4096*mib), 4096*mib/2e12 + 2e-6, "memory"},
 		// Between 1 KiB and 1 MiB: the line is exact.

@@ -143,7 +143,7 @@ func (m *gpuModel) directCost(points []point, kernel, except string) (l2, memory
 		t := p.seconds
 		if kernel != "latency" {
 			// A short pass is all launch.
-			t = max(t-m.launch, 0) / float64(p.bytes)
+			t = max(t-m.launchOf(datasets.Stream{Kernel: kernel, SizeBytes: p.bytes}), 0) / float64(p.bytes)
 		}
 		switch h := m.resident(float64(p.bytes)); {
 		case t == 0:
