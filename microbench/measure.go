@@ -166,7 +166,7 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	if err := seen.clock(); err != nil {
 		return err
 	}
-	i := MedianInterval(rule.Samples(), m.Confidence)
+	i := datasets.MedianInterval(rule.Samples(), m.Confidence)
 	out.SamplesS = rule.Samples()
 	out.TimeS, out.LowS, out.HighS, out.Confidence = i.Median, i.Low, i.High, i.Confidence
 	if i.Confidence < m.Confidence || i.RelativeHalfWidth() > m.HalfWidth {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"bench/datasets"
 )
 
 // stopper decides when it has seen enough, as its author does.
@@ -78,7 +80,7 @@ func (s stopper) try(runs int, n noise) (t trial) {
 	rng := rand.New(rand.NewPCG(4, 2))
 	for range runs {
 		samples := s.run(n.draw(rng))
-		i := MedianInterval(samples, 0.95)
+		i := datasets.MedianInterval(samples, 0.95)
 		if i.Low <= 1 && 1 <= i.High {
 			t.held++
 		}

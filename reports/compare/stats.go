@@ -21,7 +21,7 @@ type LogTime struct {
 
 // LogMedian is a measurement's median with the standard error that its
 // confidence interval implies. The interval is rank-based, made from the raw
-// samples, and wider where they are autocorrelated (microbench.MedianInterval);
+// samples, and wider where they are autocorrelated (datasets.MedianInterval);
 // half its width on the logarithmic scale over the normal quantile of its
 // confidence is the standard error of Price and Bonett, "Distribution-free
 // confidence intervals for difference and ratio of medians", J. Stat. Comput.

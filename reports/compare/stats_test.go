@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"bench/datasets"
-	"bench/microbench"
 )
 
 func near(t *testing.T, what string, got, want, within float64) {
@@ -95,7 +94,7 @@ func coverage(n int, draw func(r *rand.Rand, n int) []float64) (held, judged flo
 		for i := range m.SamplesS {
 			m.SamplesS[i] *= scale
 		}
-		i := microbench.MedianInterval(m.SamplesS, 0.95)
+		i := datasets.MedianInterval(m.SamplesS, 0.95)
 		m.TimeS, m.LowS, m.HighS, m.Confidence = i.Median, i.Low, i.High, i.Confidence
 		l, ok := LogMedian(m)
 		return l, ok && m.Confidence >= fullConfidence
