@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,6 +34,14 @@ func (e *Error) Error() string {
 		s += ": " + hint
 	}
 	return s
+}
+
+// saying adds to the driver's text of an error; nil stays nil.
+func saying(err error, more string) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		e.Text += "; " + more
+	}
+	return err
 }
 
 // hints say what to do about errors whose own text does not (cuda.h 12.4).

@@ -27,7 +27,7 @@ func (c *Context) Load(ptx []byte) (*Module, error) {
 	r := C.cu_module_load(c.driver.table, c.handle, unsafe.Pointer(&text[0]), (*C.char)(unsafe.Pointer(&log[0])), C.size_t(len(log)), &m.handle)
 	if err := c.check("cuModuleLoadDataEx", r); err != nil {
 		if said, _, _ := bytes.Cut(log, []byte{0}); len(said) > 0 {
-			err.(*Error).Text += "; the compiler says: " + strings.Join(strings.Fields(string(said)), " ")
+			return nil, saying(err, "the compiler says: "+strings.Join(strings.Fields(string(said)), " "))
 		}
 		return nil, err
 	}
@@ -53,8 +53,7 @@ func (m *Module) Function(name string) (*Function, error) {
 	f := &Function{name: name, context: m.context}
 	err := m.context.check("cuModuleGetFunction", C.cu_module_function(m.context.driver.table, m.context.handle, m.handle, c, &f.handle))
 	if err != nil {
-		err.(*Error).Text += "; the kernel is " + name
-		return nil, err
+		return nil, saying(err, "the kernel is "+name)
 	}
 	return f, nil
 }

@@ -79,12 +79,7 @@ func (s *Stream) Launch(f *Function, l Launch, args ...any) error {
 	d := func(n int) C.uint { return C.uint(max(n, 1)) }
 	r := C.cu_launch(s.context.driver.table, s.context.handle, s.handle, f.handle, d(l.Grid[0]), d(l.Grid[1]), d(l.Grid[2]),
 		d(l.Block[0]), d(l.Block[1]), d(l.Block[2]), C.uint(l.SharedBytes), &words[0], C.int(len(args)))
-	if r == 0 {
-		return nil
-	}
-	err := s.check("cuLaunchKernel", r).(*Error)
-	err.Text += "; the kernel is " + f.name
-	return err
+	return saying(s.check("cuLaunchKernel", r), "the kernel is "+f.name)
 }
 
 // Copy copies within the device.

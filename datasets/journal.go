@@ -180,7 +180,7 @@ func readJournal(r io.Reader) (header JournalHeader, rows []Row, good int64, tor
 	lines := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := boundedLine(lines)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			// Without its newline a line was never finished, even where all
 			// else of it is there.
 			torn = len(line) > 0
@@ -244,7 +244,7 @@ func boundedLine(r *bufio.Reader) ([]byte, error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
 		}
 		if len(line) > maxJournalLine {

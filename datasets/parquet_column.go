@@ -149,7 +149,7 @@ func (f *field) zeroCounts(r *record) bool { return f.present != nil && f.presen
 func (c *column) addLists(records []record, p *packer) error {
 	f := c.field
 	for i := range records {
-		n := 0
+		var n int
 		if f.floats != nil {
 			list := *f.floats(&records[i])
 			for _, x := range list {

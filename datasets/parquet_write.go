@@ -263,7 +263,7 @@ func WriteFile(path string, run *Run) error {
 	if err != nil {
 		return err
 	}
-	w.Write(run.Rows)
+	_ = w.Write(run.Rows) // Close tells of it
 	return w.Close()
 }
 

@@ -122,7 +122,7 @@ func predictDecodeAttention(d *datasets.Device, v []float64, w datasets.Workload
 	fullBusy := float64(full/sms) * each
 	lastBusy := float64(ceilDiv(last, sms)) * each
 	share := memory / float64(n)
-	body := 0.0
+	var body float64
 	if full > 0 {
 		body = contend(fullBusy-latency, share*float64(full), v[decodeContention]) +
 			contend(lastBusy, share*float64(last), v[decodeContention])

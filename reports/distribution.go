@@ -39,7 +39,7 @@ func (d *distribution) add(e float64) {
 		return
 	}
 	d.toSketch()
-	d.sketch.Add(e) // fails on what is not finite alone
+	_ = d.sketch.Add(e) // fails on what is not finite alone
 }
 
 func (d *distribution) toSketch() {
@@ -48,7 +48,7 @@ func (d *distribution) toSketch() {
 	}
 	d.sketch, _ = ddsketch.NewDefaultDDSketch(sketchAccuracy) // fails on a wrong accuracy alone
 	for _, e := range d.exact {
-		d.sketch.Add(e)
+		_ = d.sketch.Add(e)
 	}
 	d.exact = nil
 }
@@ -64,7 +64,7 @@ func (d *distribution) merge(o *distribution) {
 	d.toSketch()
 	d.n += o.n
 	d.sumAbs += o.sumAbs
-	d.sketch.MergeWith(o.sketch) // fails on another accuracy alone
+	_ = d.sketch.MergeWith(o.sketch) // fails on another accuracy alone
 }
 
 // figures is Figures of the values.
@@ -77,7 +77,7 @@ func (d *distribution) figures() (n int, mape, medianAPE, p90APE, bias float64) 
 	both.MergeWith(d.sketch.GetNegativeValueStore())
 	abs := ddsketch.NewDDSketch(d.sketch.IndexMapping, both, store.NewBufferedPaginatedStore())
 	if zeros := d.sketch.GetZeroCount(); zeros > 0 {
-		abs.AddWithCount(0, zeros)
+		_ = abs.AddWithCount(0, zeros)
 	}
 	medianAPE, _ = abs.GetValueAtQuantile(0.5)
 	p90APE, _ = abs.GetValueAtQuantile(0.9)

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -357,7 +358,7 @@ func elements(t *testing.T, name, s string) []string {
 func xmlElements(t *testing.T, name, s string) (out []string) {
 	for d := xml.NewDecoder(strings.NewReader(s)); ; {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

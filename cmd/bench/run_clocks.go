@@ -63,7 +63,7 @@ func startGuard(uuids []string) (end func(), err error) {
 	}
 	return func() {
 		w.Close()
-		c.Wait()
+		_ = c.Wait()
 	}, nil
 }
 
@@ -75,7 +75,7 @@ func restoreClocksCommand() *cobra.Command {
 		Args:   cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, uuids []string) error {
 			signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-			io.Copy(io.Discard, cmd.InOrStdin())
+			_, _ = io.Copy(io.Discard, cmd.InOrStdin())
 			return probes.UnlockClocks(uuids)
 		},
 	}

@@ -153,7 +153,7 @@ func (p *Plan) Enqueue(s *cuda.Stream, a, b, c cuda.Ptr, alpha, beta float64) er
 	// The library hides what the driver said; a context that is lost still says it.
 	_, driver := s.Query()
 	if lost := (*cuda.Error)(nil); errors.As(driver, &lost) {
-		return fmt.Errorf("%w (%v)", lost, err)
+		return fmt.Errorf("%w (%w)", lost, err)
 	}
 	return err
 }

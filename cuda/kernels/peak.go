@@ -136,11 +136,11 @@ func (p Peak) encode(v []int) (out []byte) {
 		case "fp64":
 			out = le.AppendUint64(out, math.Float64bits(float64(x)))
 		case "bf16":
-			out = le.AppendUint16(out, uint16(BF16(float32(x))))
+			out = le.AppendUint16(out, BF16(float32(x)))
 		case "fp16":
-			out = le.AppendUint16(out, uint16(FP16(float32(x))))
+			out = le.AppendUint16(out, FP16(float32(x)))
 		case "fp8":
-			out = append(out, byte(FP8(float32(x))))
+			out = append(out, FP8(float32(x)))
 		case "int8":
 			out = append(out, byte(int8(x)))
 		default:

@@ -63,12 +63,11 @@ var aiTables = []struct {
 }
 
 func readAIConfigurator(b *batch, data []byte) error {
-	t, err := (*table)(nil), error(nil)
+	read := parquetTable
 	if bytes.HasPrefix(data, []byte("framework,")) {
-		t, err = csvTable(data)
-	} else {
-		t, err = parquetTable(data)
+		read = csvTable
 	}
+	t, err := read(data)
 	if err != nil {
 		return err
 	}

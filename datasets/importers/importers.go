@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -162,7 +163,7 @@ func find(f format, paths []string) (files, notRead []string, err error) {
 
 // cause takes the path out of an error that will be printed beside it.
 func cause(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err
 	}
 	return err

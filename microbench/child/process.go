@@ -119,7 +119,7 @@ const endWithin = 3 * time.Second
 
 // kill ends the process, and whatever it started.
 func (p *process) kill() {
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	p.requests.Close()
 	p.waited(endWithin)
 }

@@ -83,7 +83,7 @@ func (b *Backend) prepareProduct(w datasets.GEMM, handle *cublaslt.Handle) (micr
 		}
 	}
 	if err != nil {
-		closed()
+		_ = closed()
 		return nil, err
 	}
 	work := work{enqueue: p.enqueue, copies: p.copies, check: p.check, close: closed, name: "cublaslt",
@@ -93,7 +93,7 @@ func (b *Backend) prepareProduct(w datasets.GEMM, handle *cublaslt.Handle) (micr
 		err = skip("gemm/matmul %s, m=%d n=%d k=%d: none of cuBLASLt's %d proposals runs", w.Type, w.M, w.N, w.K, len(p.plan.Algorithms))
 	}
 	if err != nil {
-		closed()
+		_ = closed()
 		return nil, err
 	}
 	lib := handle.Library()

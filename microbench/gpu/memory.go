@@ -1,6 +1,8 @@
 package gpu
 
 import (
+	"errors"
+
 	"bench/cuda"
 	"bench/datasets"
 )
@@ -40,7 +42,7 @@ func (m *memory) alloc(bytes int64) cuda.Ptr {
 	}
 	p, err := m.ctx.Alloc(max(bytes, 1))
 	if err != nil {
-		if e, ok := err.(*cuda.Error); ok && e.OutOfMemory() {
+		if e := (*cuda.Error)(nil); errors.As(err, &e) && e.OutOfMemory() {
 			err = skip("%.2f GB of GPU memory were refused though %.2f GB of %.2f GB are free: %v",
 				float64(bytes)/1e9, float64(free)/1e9, float64(total)/1e9, err)
 		}

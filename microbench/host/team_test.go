@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"bench/datasets"
 
@@ -110,7 +109,7 @@ func TestMemoryIsZeroedAndAligned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if uintptr(unsafe.Pointer(m.p))%4096 != 0 {
+		if uintptr(m.p)%4096 != 0 {
 			t.Errorf("%d bytes at %p: not page aligned", bytes, m.p)
 		}
 		for i, v := range slice[byte](m) {

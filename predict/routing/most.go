@@ -149,12 +149,12 @@ func (r Router) draw(rng *rand.Rand, loads []int64) {
 			} else {
 				at := rng.Float64() * left
 				for i := range n {
-					if w := weights[deck[i]]; at < w {
+					w := weights[deck[i]]
+					if at < w {
 						pick = i
 						break
-					} else {
-						at -= w
 					}
+					at -= w
 				}
 				// Rounding may run off the end, where the weight can be zero.
 				for weights[deck[pick]] == 0 && pick > 0 {

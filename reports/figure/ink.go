@@ -50,7 +50,7 @@ func (k Ink) RGBA() (r, g, b, a uint32) {
 		}
 	}
 	var c color.NRGBA
-	fmt.Sscanf(hex, "#%02x%02x%02x", &c.R, &c.G, &c.B)
+	_, _ = fmt.Sscanf(hex, "#%02x%02x%02x", &c.R, &c.G, &c.B) // the inks are constants
 	c.A = 255
 	return c.RGBA()
 }

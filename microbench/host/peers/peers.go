@@ -102,8 +102,11 @@ func Likwid(kernel string, megabytes int64, threads int) (float64, error) {
 	}
 	out, err := exec.Command(path, "-t", kernel, "-s", "1", "-w", fmt.Sprintf("S0:%dMB:%d", megabytes, threads)).CombinedOutput()
 	m := likwidRate.FindSubmatch(out)
-	if err != nil || m == nil {
-		return 0, fmt.Errorf("likwid-bench -t %s did not run here: %v", kernel, err)
+	if err == nil && m == nil {
+		err = errors.New("it printed no rate")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("likwid-bench -t %s did not run here: %w", kernel, err)
 	}
 	rate, err := strconv.ParseFloat(string(m[1]), 64)
 	return rate * 1e6, err
