@@ -3,6 +3,10 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
 
 	// go-nvml: NVIDIA's own binding, which opens libnvidia-ml at run time, so
 	// that the program builds and starts without a driver.
@@ -44,7 +48,9 @@ type GPU struct {
 // GPUs is every GPU that the driver knows, with the driver's own versions.
 type GPUs struct {
 	Driver, NVML, CUDA Reading[string]
-	Devices            []GPU
+	// Library is the file of NVML that was opened.
+	Library Reading[string]
+	Devices []GPU
 	// P2P is the NVLink status between every two of Devices, "ok" or why not.
 	P2P [][]string
 }
@@ -67,6 +73,7 @@ func ReadGPUs(lib nvml.Interface) (*GPUs, error) {
 	out := &GPUs{}
 	out.Driver = from(lib.SystemGetDriverVersion())
 	out.NVML = from(lib.SystemGetNVMLVersion())
+	out.Library = read(mappedFile(os.DirFS("/"), "libnvidia-ml.so"))
 	cuda := from(lib.SystemGetCudaDriverVersion())
 	out.CUDA = convert(cuda, func(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) })
 	n, ret := lib.DeviceGetCount()
@@ -88,6 +95,21 @@ func ReadGPUs(lib nvml.Interface) (*GPUs, error) {
 		out.P2P = readP2P(handles)
 	}
 	return out, nil
+}
+
+// mappedFile is the file with such a beginning of its name that this process has
+// loaded (proc_pid_maps(5)).
+func mappedFile(root fs.FS, prefix string) (string, error) {
+	b, err := fs.ReadFile(root, "proc/self/maps")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		if i := strings.IndexByte(line, '/'); i >= 0 && strings.HasPrefix(path.Base(line[i:]), prefix) {
+			return strings.TrimSpace(line[i:]), nil
+		}
+	}
+	return "", errors.New("no file " + prefix + " is loaded")
 }
 
 // initNVML starts NVML, or says in one sentence why there is no GPU to ask.

@@ -94,7 +94,7 @@ func showGPUs(w io.Writer) {
 	for i := range gpus.Devices {
 		g := &gpus.Devices[i]
 		fmt.Fprintf(w, "cuda:%d: %s (%s)\n", g.Index, g.Name, g.UUID)
-		fmt.Fprintf(w, "  %-14s driver %s, CUDA %s, NVML %s\n", "software", gpus.Driver, gpus.CUDA, gpus.NVML)
+		fmt.Fprintf(w, "  %-14s driver %s, CUDA %s, NVML %s at %s\n", "software", gpus.Driver, gpus.CUDA, gpus.NVML, gpus.Library)
 		fmt.Fprintf(w, "  %-14s compute capability %s, %s of memory, clock at most %s, power limit %s, NVLinks %s\n", "device",
 			g.ComputeCapability, shown(g.MemoryBytes, func(v int64) string { return reports.Bytes(float64(v)) }),
 			shown(g.MaxSMClockHz, func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) }),

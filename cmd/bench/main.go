@@ -78,7 +78,13 @@ func unknown[T ~string](what, got string, known []T) error {
 	return fmt.Errorf("unknown %s %q: use one of %s", what, got, strings.Join(names, ", "))
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if err := withoutRelativeFolders(guarded{os.Stderr}); err != nil {
+		fmt.Fprintln(guarded{os.Stderr}, "bench:", err)
+		os.Exit(exitUsage)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the whole program but for the process around it. No panic reaches a
 // user: it becomes one sentence, and the trace where BENCH_TRACE is set.
@@ -109,7 +115,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "bench:", err)
+	fmt.Fprintln(stderr, "bench:", oneLine(err))
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		return e.code
 	}

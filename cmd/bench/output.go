@@ -26,6 +26,11 @@ func (h guarded) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// oneLine is an error's text, in which a file's name cannot begin a line of its own.
+func oneLine(err error) string {
+	return reports.Clean(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
 // cleanLines is reports.Clean of text that may have several lines and tabs.
 func cleanLines(s string) string {
 	var b strings.Builder

@@ -38,7 +38,7 @@ func (f *joinFlags) broken(c *cobra.Command) func(error) {
 	if !f.skipBroken {
 		return nil
 	}
-	return func(err error) { fmt.Fprintf(c.ErrOrStderr(), "bench: warning: passed over: %v\n", err) }
+	return func(err error) { fmt.Fprintf(c.ErrOrStderr(), "bench: warning: passed over: %s\n", oneLine(err)) }
 }
 
 // asked is the tiers and the devices that the flags ask for.

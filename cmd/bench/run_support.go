@@ -37,6 +37,10 @@ func (f *runFlags) meta(h *probes.Host, t *target, command []string) (datasets.M
 	for k, v := range b.Environment() {
 		m.Environment[k] = v
 	}
+	// It puts functions in the place of those that are measured.
+	if v := os.Getenv("LD_PRELOAD"); v != "" {
+		m.Environment["ld_preload"] = v
+	}
 	c := b.Clock()
 	m.Environment["timer"] = fmt.Sprintf("%s, %s resolution, %s a pair of readings", c.Name, reports.Seconds(c.ResolutionS), reports.Seconds(c.OverheadS))
 	t.describe(&m)

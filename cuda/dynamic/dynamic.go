@@ -1,7 +1,7 @@
 // Package dynamic opens a vendor's shared library at run time, so that the
 // program builds and starts where the library is not installed. A library comes
 // from the places that the loader trusts or from an absolute path, and never
-// from a relative one or the working directory. It stays open: its threads may
+// from a relative one or the working folder. It stays open: its threads may
 // not survive being unmapped.
 package dynamic
 
@@ -47,14 +47,17 @@ func (e *MissingError) Error() string {
 // Open opens the first of names that is there. A name without a slash is looked
 // up by the loader (LD_LIBRARY_PATH, its cache and its default folders); one with
 // a slash must be absolute. The error is a *MissingError.
+//
+// The loader reads LD_LIBRARY_PATH when a process begins, so main sees to it that
+// no relative folder is in it (SearchPath).
 func Open(names []string) (*Library, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no library was named")
 	}
 	missing := &MissingError{Library: names[0], Reason: "it is not installed"}
 	for _, name := range names {
-		if err := trusted(name); err != "" {
-			missing.Reason = err
+		if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+			missing.Reason = "it is named by a relative path, which is refused: give an absolute one"
 			return nil, missing
 		}
 		l, err := open(name)
@@ -112,47 +115,15 @@ func open(name string) (*Library, string) {
 	return l, ""
 }
 
-// trusted says why a name may not be opened, or "". LD_LIBRARY_PATH often has an
-// empty entry by accident (a colon too many), which the loader takes for the
-// working directory: that matters only where the library lies there.
-func trusted(name string) string {
-	if strings.Contains(name, "/") {
-		if !filepath.IsAbs(name) {
-			return "it is named by a relative path, which is refused: give an absolute one"
-		}
-		return ""
-	}
-	for _, folder := range searchPath() {
-		if filepath.IsAbs(folder) {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
-			return fmt.Sprintf("LD_LIBRARY_PATH would take it from the relative folder %q, which is refused: name folders by absolute paths", folder)
-		}
-	}
-	return ""
-}
-
-// searchPath is LD_LIBRARY_PATH's folders, which both colons and semicolons
-// part (ld.so(8)).
-func searchPath() []string {
-	v, ok := os.LookupEnv("LD_LIBRARY_PATH")
-	if !ok || v == "" {
-		return nil
-	}
-	return strings.Split(strings.ReplaceAll(v, ";", ":"), ":")
-}
-
 // places says where the loader looks for a name.
 func places(name string) []string {
 	if strings.Contains(name, "/") {
 		return []string{name}
 	}
+	folders, _ := SearchPath(os.Getenv("LD_LIBRARY_PATH"))
 	out := []string{}
-	for _, folder := range searchPath() {
-		if filepath.IsAbs(folder) {
-			out = append(out, filepath.Join(folder, name))
-		}
+	for _, folder := range folders {
+		out = append(out, filepath.Join(folder, name))
 	}
 	return append(out, "the loader's cache and default folders for "+name)
 }

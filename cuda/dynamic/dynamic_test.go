@@ -2,6 +2,7 @@ package dynamic
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,18 +55,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// An empty entry of LD_LIBRARY_PATH is the working directory.
-func TestWorkingDirectoryIsRefused(t *testing.T) {
-	t.Chdir(t.TempDir())
-	t.Setenv("LD_LIBRARY_PATH", "/somewhere:")
-	if _, err := Open([]string{here}); err != nil {
-		t.Errorf("an empty entry does no harm where the library is not in it: %v", err)
-	}
-	if err := os.WriteFile(here, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open([]string{here}); err == nil || !strings.Contains(err.Error(), "relative folder") {
-		t.Errorf("a library in the working directory: %v", err)
+func TestSearchPath(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                       "[] []",
+		"/a:/b;/c":               `["/a" "/b" "/c"] []`,
+		":/a":                    `["/a"] [""]`,
+		"/a:":                    `["/a"] [""]`,
+		"/a::b;./c":              `["/a"] ["" "b" "./c"]`,
+		":":                      `[] ["" ""]`,
+		"$ORIGIN/lib:${ORIGIN}":  `["$ORIGIN/lib" "${ORIGIN}"] []`,
+		"$LIB:${PLATFORM}:..:/.": `["/."] ["$LIB" "${PLATFORM}" ".."]`,
+	} {
+		absolute, relative := SearchPath(value)
+		if got := fmt.Sprintf("%q %q", absolute, relative); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
 	}
 }
 

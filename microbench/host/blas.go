@@ -54,7 +54,6 @@ func openLibrary(name string) *library {
 	}
 	l := &library{name: name}
 	libraries[name] = l
-	// dynamic refuses what LD_LIBRARY_PATH would take from a relative folder.
 	file, err := dynamic.Open(sonames[name])
 	if err != nil {
 		l.err = fmt.Errorf("the library %s cannot be used: %w: install it, or choose another", name, err)
