@@ -153,6 +153,10 @@ func (b *Backend) prepareProduct(w datasets.GEMM, lib *library, kernel *C.gemm_k
 	k.pack, k.wide = (*C.char)(maps[3]), (*C.float)(maps[4])
 	c.prepareCheck((*C.double)(maps[5]))
 	t.run(C.bench_kernel(C.gemm_fill), unsafe.Pointer(k), 1)
+	if err := c.usesThreads(); err != nil {
+		c.Close()
+		return nil, err
+	}
 	return c, nil
 }
 
