@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -55,4 +56,22 @@ func RemoveLeftovers(path string) {
 	for _, f := range left {
 		os.Remove(f)
 	}
+}
+
+// openRegular opens a file, and refuses what is none: a pipe that nobody writes to
+// would be waited for, and a device may have no end.
+func openRegular(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }

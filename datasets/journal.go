@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,10 @@ type Journal struct {
 	file     *os.File
 	err      error
 	restored int
+	// torn is where the last whole line ends, and -1 where nothing follows it: a
+	// torn line is cut off by the next record, so that a journal that is refused
+	// stays as it is.
+	torn int64
 }
 
 // JournalHeader says which run a journal is of.
@@ -41,7 +46,7 @@ type JournalHeader struct {
 }
 
 // maxJournalLine bounds one record: a row with a million samples.
-const maxJournalLine = 64 << 20
+const maxJournalLine = 32 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -60,7 +65,7 @@ func CreateJournal(path string, header JournalHeader) (*Journal, error) {
 		}
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{path: path, file: f}
+	j := &Journal{path: path, file: f, torn: -1}
 	err = lock(f)
 	if err == nil {
 		err = j.line(b)
@@ -79,9 +84,9 @@ func CreateJournal(path string, header JournalHeader) (*Journal, error) {
 }
 
 // OpenJournal reads a journal and opens it to append to it. A torn last line
-// is cut off, which torn reports.
+// is cut off by the first record, which torn reports.
 func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, torn bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	f, err := openRegular(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return nil, header, nil, false, fmt.Errorf("journal: %w", err)
 	}
@@ -90,14 +95,15 @@ func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, tor
 	if err == nil {
 		header, rows, good, torn, err = readJournal(f)
 	}
-	if err == nil && torn {
-		err = errors.Join(f.Truncate(good), f.Sync())
-	}
 	if err != nil {
 		f.Close()
 		return nil, JournalHeader{}, nil, false, fmt.Errorf("journal %s: %w", path, err)
 	}
-	return &Journal{path: path, file: f}, header, rows, torn, nil
+	j = &Journal{path: path, file: f, torn: -1}
+	if torn {
+		j.torn = good
+	}
+	return j, header, rows, torn, nil
 }
 
 // lock makes this process the journal's only writer until the file is closed, in
@@ -114,7 +120,7 @@ func lock(f *os.File) error {
 // ReadJournal reads a journal and leaves it as it is. torn reports that a last
 // line was cut off and is missing from rows.
 func ReadJournal(path string) (header JournalHeader, rows []Row, torn bool, err error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, os.O_RDONLY)
 	if err != nil {
 		return header, nil, false, fmt.Errorf("journal: %w", err)
 	}
@@ -152,8 +158,14 @@ func (j *Journal) line(object []byte) error {
 	}
 	b := fmt.Appendf(make([]byte, 0, len(object)+10), "%08x ", crc32.Checksum(object, castagnoli))
 	b = append(append(b, object...), '\n')
+	var err error
+	if j.torn >= 0 {
+		err, j.torn = errors.Join(j.file.Truncate(j.torn), j.file.Sync()), -1
+	}
 	// One write, so that a crash leaves a torn line at most.
-	_, err := j.file.Write(b)
+	if err == nil {
+		_, err = j.file.Write(b)
+	}
 	if err == nil {
 		err = j.file.Sync()
 	}
@@ -213,6 +225,9 @@ func readJournal(r io.Reader) (header JournalHeader, rows []Row, good int64, tor
 	}
 }
 
+// runID is what names of runs look like; none leads out of a folder.
+var runID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$`)
+
 var errChecksum = errors.New("the record does not match its checksum")
 
 // checkLine returns the object of a line that ends in a newline.
@@ -234,6 +249,9 @@ func readHeader(object []byte, h *JournalHeader) error {
 		return errors.New("this is no journal of bench")
 	case h.SchemaVersion > SchemaVersion:
 		return fmt.Errorf("the journal has schema version %d, and this bench reads up to %d: use a newer bench", h.SchemaVersion, SchemaVersion)
+	case !runID.MatchString(h.Meta.ID):
+		// The results get it as their name.
+		return fmt.Errorf("the run's name %.40q is none that bench gives", h.Meta.ID)
 	}
 	return nil
 }

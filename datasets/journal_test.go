@@ -194,7 +194,7 @@ func BenchmarkJournalAppend(b *testing.B) {
 // Two runs that resumed one journal would both append to it.
 func TestAJournalHasOneWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run.journal")
-	j, err := CreateJournal(path, JournalHeader{})
+	j, err := CreateJournal(path, JournalHeader{Meta: Meta{ID: "run-1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

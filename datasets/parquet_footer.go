@@ -13,12 +13,12 @@ import (
 // What a file may claim, so that a small or broken one cannot ask for much
 // memory. The writer stays far below.
 const (
-	maxGroupRows = 1 << 20
+	maxGroupRows = 1 << 17
 	maxPageBytes = 128 << 20
 	// maxRowsPerByte and maxValuesPerByte bound rows and list elements by the
 	// size of the file: even rows that are all alike cost their share of the
 	// footer.
-	maxRowsPerByte   = 64
+	maxRowsPerByte   = 16
 	maxValuesPerByte = 1024
 )
 

@@ -34,14 +34,11 @@ type File struct {
 // foreign (not written by bench), or of a newer schema version is refused in
 // one sentence that names it.
 func OpenFile(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no file", path)
-	}
 	if err != nil {
 		f.Close()
 		return nil, err

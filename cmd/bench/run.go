@@ -124,7 +124,11 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	header := datasets.JournalHeader{Meta: meta, Devices: t.distinct(), PlanHash: planHash(parts)}
 	path := f.resume
 	if began != nil {
-		if err := microbench.CheckResume(*began, header); err != nil {
+		err := microbench.CheckResume(*began, header)
+		if err == nil {
+			err = checkKept(parts, done)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", f.resume, err)
 		}
 		header, f.out = *began, filepath.Dir(f.resume)

@@ -112,6 +112,20 @@ func (t *target) knows(done []datasets.Row) error {
 	return nil
 }
 
+// checkKept refuses rows that the run's parts cannot have written.
+func checkKept(parts []part, done []datasets.Row) error {
+	for i := range done {
+		at := slices.IndexFunc(parts, func(p part) bool { return p.owns(&done[i]) })
+		if at < 0 {
+			return fmt.Errorf("the case %s is of no part of the plan", done[i].Workload.Key())
+		}
+		if err := microbench.CheckKept(parts[at].plan, &done[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // planHash is equal for runs of the same parts.
 func planHash(parts []part) string {
 	if len(parts) == 1 {
@@ -147,7 +161,7 @@ func (t *target) describe(m *datasets.Meta) {
 		return
 	}
 	m.Environment["nvidia_driver"] = t.nvml.Driver.String()
-	m.Environment["nvml"] = t.nvml.NVML.String()
+	m.Environment["nvml"] = t.nvml.NVML.String() + " at " + t.nvml.Library.String()
 	m.Notes = append(m.Notes, t.nvml.Shortfalls()...)
 	for i := range t.nvml.Devices {
 		g := &t.nvml.Devices[i]

@@ -8,11 +8,13 @@
 package importers
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -53,7 +55,7 @@ func Formats() [][2]string {
 }
 
 // maxFileBytes bounds a file that is read whole.
-const maxFileBytes = 2 << 30
+const maxFileBytes = 256 << 20
 
 // Import reads files, and folders in depth, of one format. The rows come in
 // the order of the paths, files within a folder in the order of their names,
@@ -141,7 +143,7 @@ func find(f format, paths []string) (files, notRead []string, err error) {
 			case err != nil:
 				return fmt.Errorf("cannot read %s: %w", p, cause(err))
 			case d.IsDir():
-			case slices.ContainsFunc(f.extensions, func(e string) bool { return strings.HasSuffix(strings.ToLower(p), e) }):
+			case isFile(p, d) && slices.ContainsFunc(f.extensions, func(e string) bool { return strings.HasSuffix(strings.ToLower(p), e) }):
 				files = append(files, p)
 			default:
 				notRead = append(notRead, p)
@@ -170,18 +172,39 @@ func cause(err error) error {
 }
 
 func readFile(f format, path string) (*batch, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, cause(err))
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, cause(err))
+	}
+	var data bytes.Buffer
+	if info.Size() <= maxFileBytes {
+		data.Grow(int(info.Size()) + bytes.MinRead)
+		// What has no size, such as a pipe, may have no end either.
+		_, err = data.ReadFrom(io.LimitReader(file, maxFileBytes+1))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, cause(err))
+	}
+	if info.Size() > maxFileBytes || data.Len() > maxFileBytes {
+		return nil, fmt.Errorf("cannot read %s: it is larger than %d MiB", path, maxFileBytes>>20)
+	}
+	return readData(f, path, data.Bytes())
+}
+
+// isFile reports whether an entry of a folder, or what a link names, is a file: a
+// pipe or a device that lies there is not to be waited for. What cannot be told is
+// for the reading to say.
+func isFile(path string, d fs.DirEntry) bool {
+	if d.Type()&fs.ModeSymlink == 0 {
+		return d.Type().IsRegular()
+	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, cause(err))
-	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("cannot read %s: it is larger than %d GiB", path, maxFileBytes>>30)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, cause(err))
-	}
-	return readData(f, path, data)
+	return err != nil || info.Mode().IsRegular()
 }
 
 // readData is readFile after the file system.
