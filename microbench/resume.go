@@ -67,7 +67,7 @@ func checkMeasured(m *datasets.Measurement) error {
 			return fmt.Errorf("a sample took %v s", s)
 		}
 	}
-	if median := MedianInterval(m.SamplesS, DefaultSettings.Confidence).Median; m.TimeS != median {
+	if median := datasets.MedianInterval(m.SamplesS, DefaultSettings.Confidence).Median; m.TimeS != median {
 		return fmt.Errorf("its time is %v s, and the median of its samples %v s", m.TimeS, median)
 	}
 	return nil

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -53,12 +55,21 @@ func Join(ctx context.Context, p Place) (*Group, error) {
 }
 
 func (g *Group) listen(ctx context.Context) error {
-	_, port, err := net.SplitHostPort(g.place.Address)
+	host, port, err := net.SplitHostPort(g.place.Address)
 	if err != nil {
 		return err
 	}
-	// On every interface: the name by which others reach us is theirs to resolve.
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+port)
+	// A number is listened at, and nowhere else. Where it is not this node's (a
+	// container's is another than the one that others call), and for a name, which
+	// is theirs to resolve, it is every interface.
+	var l net.Listener
+	config := &net.ListenConfig{}
+	if _, noNumber := netip.ParseAddr(host); noNumber == nil {
+		l, err = config.Listen(ctx, "tcp", g.place.Address)
+	}
+	if l == nil && (err == nil || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+		l, err = config.Listen(ctx, "tcp", ":"+port)
+	}
 	if err != nil {
 		return fmt.Errorf("rank 0 cannot wait for the others at port %s: %w; another run may use it: set MASTER_PORT", port, err)
 	}
