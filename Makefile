@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study mutations clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study hostile mutations clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -78,6 +78,11 @@ kernels-doc:
 # The program killed at 1,000 random moments; some 20 minutes.
 kill-study:
 	KILLS=1000 $(GO) test -run KilledAtRandomMoments -count=1 -timeout 60m -v ./cmd/bench
+
+# Runs beside adversaries, each between two quiet ones, as root on a quiet machine;
+# some ten minutes. The table goes into docs/measuring.md.
+hostile: build
+	HOSTILE=$(CURDIR)/bin/bench HOSTILE_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^TestHostileMachine$$' -count=1 -timeout 30m -v ./cmd/bench
 
 # Faults put into every kernel's source: the check of the answer must see each.
 mutations:

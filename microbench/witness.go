@@ -1,6 +1,7 @@
 package microbench
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,21 +19,31 @@ type witness struct {
 	undisturbed []float64
 	// moved counts the samples after which a worker was on another CPU than its own.
 	moved int
-	// first and last are readings of the clock of the batches; the host's clock
-	// enclosed the batch of each.
+	// first and last are readings of the batches' clock, as the first and the last
+	// batch ended.
 	first, last reading
+	// outran is how a batch took longer than the call that made it, or "".
+	outran string
 }
 
+// reading is what a clock read at a moment between two of the host's clock.
 type reading struct {
-	seconds      float64
-	began, ended time.Time
+	seconds          float64
+	earliest, latest time.Time
 }
 
-// batch takes note of the clock after any batch.
+// batch takes note of the clock after any batch, which a call of that beginning
+// and end has made.
 func (w *witness) batch(t Timing, began, ended time.Time) {
-	w.last = reading{t.ClockSeconds, began, ended}
-	if w.first.began.IsZero() {
+	if t.ClockSeconds == 0 {
+		return
+	}
+	w.last = reading{t.ClockSeconds, began.Add(time.Duration(t.Seconds * float64(time.Second))), ended}
+	if w.first.latest.IsZero() {
 		w.first = w.last
+	}
+	if call := ended.Sub(began).Seconds(); t.Seconds > call*(1+clockTolerance) {
+		w.outran = fmt.Sprintf("the clock that times the batches gave %.4g s to one that the host's gave %.4g s", t.Seconds, call)
 	}
 }
 
@@ -48,19 +59,19 @@ func (w *witness) sample(n int64, t Timing) {
 // corrected by the network's runs up to 0.05 % off (adjtimex(2)).
 const clockTolerance = 0.01
 
-// clock says how the batches' clock contradicts the host's, or nil. Between the
-// ends of the first and of the last batch lies no more than between the
-// beginning of the one call and the end of the other, and no less than between
-// the end of the first and the beginning of the last, however long the process
-// was kept waiting.
+// clock says how the batches' clock contradicts the host's, or nil. The host's is
+// read by another process, which may have had to wait, so it only bounds when a
+// batch ended: not before its own length had passed since the call began, and not
+// after the call returned.
 func (w *witness) clock() error {
-	if w.first.seconds == 0 || w.last.seconds == 0 {
-		return nil
-	}
+	const conclusion = ": one of them is wrong, and no time can be trusted"
 	passed := w.last.seconds - w.first.seconds
-	least, most := w.last.began.Sub(w.first.ended).Seconds(), w.last.ended.Sub(w.first.began).Seconds()
-	if passed > most*(1+clockTolerance) || passed < least*(1-clockTolerance) {
-		return fmt.Errorf("the clock that times the batches went on by %.4g s while the host's went on by %.4g to %.4g s: one of them is wrong, and no time can be trusted", passed, least, most)
+	least, most := w.last.earliest.Sub(w.first.latest).Seconds(), w.last.latest.Sub(w.first.earliest).Seconds()
+	switch {
+	case w.outran != "":
+		return errors.New(w.outran + conclusion)
+	case passed > most*(1+clockTolerance) || passed < least*(1-clockTolerance):
+		return fmt.Errorf("the clock that times the batches went on by %.4g s while the host's went on by %.4g to %.4g s"+conclusion, passed, least, most)
 	}
 	return nil
 }

@@ -88,14 +88,18 @@ func within(limit time.Duration, done func() bool) bool {
 	return done()
 }
 
-// childrenOf are the processes that a process has started with that verb, as
-// /proc shows them.
+// childrenOf are the processes that a process has started with that verb.
 func childrenOf(t *testing.T, parent int, verb string) (pids []int) {
 	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
+	if pids = findChildren(parent, verb); len(pids) == 0 {
+		t.Fatalf("process %d has no child %s", parent, verb)
 	}
+	return pids
+}
+
+// findChildren are those that /proc shows.
+func findChildren(parent int, verb string) (pids []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		_, after, _ := strings.Cut(text(path), ") ")
 		f := strings.Fields(after) // state, parent, …
@@ -105,9 +109,6 @@ func childrenOf(t *testing.T, parent int, verb string) (pids []int) {
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
 			pids = append(pids, pid)
 		}
-	}
-	if len(pids) == 0 {
-		t.Fatalf("process %d has no child %s", parent, verb)
 	}
 	return pids
 }
