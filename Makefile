@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study hostile mutations clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -83,6 +83,10 @@ kill-study:
 # some ten minutes. The table goes into docs/measuring.md.
 hostile: build
 	HOSTILE=$(CURDIR)/bin/bench HOSTILE_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^TestHostileMachine$$' -count=1 -timeout 30m -v ./cmd/bench
+
+# Every call of the driver, cuBLASLt and NCCL made to fail with each kind of error.
+fault-study:
+	FAULTS=all $(GO) test -run AFaultInAnyCall -count=1 -timeout 0 -v ./microbench/gpu
 
 # Faults put into every kernel's source: the check of the answer must see each.
 mutations:

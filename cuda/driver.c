@@ -3,18 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *symbol;
-	size_t offset;
-} table[] = {
-#define X(field, symbol, parameters) {symbol, offsetof(cu_table, field)},
+const char *const cu_symbols[] = {
+#define X(field, symbol, parameters) symbol,
 	CU_SYMBOLS(X)
 #undef X
 };
-
-int cu_symbols(void) { return (int)(sizeof table / sizeof *table); }
-const char *cu_symbol(int i) { return table[i].symbol; }
-void cu_set_symbol(cu_table *t, int i, void *address) { memcpy((char *)t + table[i].offset, &address, sizeof address); }
 
 /* cuda.h 12.4: CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP,
    CU_STREAM_NON_BLOCKING, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL,

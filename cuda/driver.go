@@ -56,15 +56,11 @@ func Open(path string) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{library: l, table: (*C.cu_table)(C.calloc(1, C.sizeof_cu_table))}
-	for i := range C.cu_symbols() {
-		p, err := l.Symbol(C.GoString(C.cu_symbol(i)))
-		if err != nil {
-			C.free(unsafe.Pointer(d.table))
-			return nil, err
-		}
-		C.cu_set_symbol(d.table, i, p)
+	table, err := l.Table(unsafe.Pointer(&C.cu_symbols), len(C.cu_symbols))
+	if err != nil {
+		return nil, err
 	}
+	d := &Driver{library: l, table: (*C.cu_table)(table)}
 	var v C.int
 	if err := d.check("cuDriverGetVersion", C.cu_driver_version(d.table, &v)); err != nil {
 		return nil, err

@@ -79,9 +79,7 @@ typedef struct {
 } cu_table;
 
 /* The symbols in the table's order. */
-int cu_symbols(void);
-const char *cu_symbol(int i);
-void cu_set_symbol(cu_table *t, int i, void *address);
+extern const char *const cu_symbols[sizeof(cu_table) / sizeof(void *)];
 
 /* Calls without a context. */
 cu_result cu_init(const cu_table *t);

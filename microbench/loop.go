@@ -299,7 +299,7 @@ func (r *runState) sentinelAfter(m *datasets.Measurement) (float64, error) {
 		return after, nil
 	}
 	if m.Verdict != datasets.Failed && m.Verdict != datasets.Skipped {
-		m.Verdict, m.Reason = datasets.Failed, "after the case "+err.Error()
+		m.Verdict, m.Reason = datasets.Failed, "after the case "+sentence(err)
 	}
 	s, ok := r.Backend.(Separate)
 	if !ok {

@@ -69,7 +69,7 @@ func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (o
 	end := m.now().Add(budget)
 	c, err := b.Prepare(w)
 	if err != nil {
-		out.Verdict, out.Reason = datasets.Failed, err.Error()
+		out.Verdict, out.Reason = datasets.Failed, sentence(err)
 		if s := (*SkipError)(nil); errors.As(err, &s) {
 			out.Verdict = datasets.Skipped
 		}
@@ -77,7 +77,7 @@ func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (o
 	}
 	defer func() {
 		if err := c.Close(); err != nil && out.Verdict != datasets.Failed {
-			out.Verdict, out.Reason = datasets.Failed, "the case could not be freed: "+err.Error()
+			out.Verdict, out.Reason = datasets.Failed, "the case could not be freed: "+sentence(err)
 		}
 	}()
 	out.Implementation, out.Version = c.Implementation()
@@ -88,10 +88,14 @@ func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (o
 		out.ActiveExperts, out.MaxLoad, out.MeanLoad = r.Loads()
 	}
 	if err := m.sample(c, end, &out); err != nil {
-		out.Verdict, out.Reason = datasets.Failed, err.Error()
+		out.Verdict, out.Reason = datasets.Failed, sentence(err)
 	}
 	return out
 }
+
+// sentence is an error in one line: what freeing says of a failed case stands beside
+// what failed.
+func sentence(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // check compares the answer, and reports whether it is right.
 func (m *meter) check(c Case, out *datasets.Measurement) bool {
@@ -99,7 +103,7 @@ func (m *meter) check(c Case, out *datasets.Measurement) bool {
 	out.Wrong, out.Checked, out.MaxRelError, out.RelErrBound = k.Wrong, k.Checked, k.MaxRelError, k.Bound
 	switch {
 	case err != nil:
-		out.Reason = "the answer could not be checked: " + err.Error()
+		out.Reason = "the answer could not be checked: " + sentence(err)
 	case k.Wrong > 0:
 		out.Reason = fmt.Sprintf("%d of %d checked elements are wrong; the largest relative error is %.3g, and %.3g is allowed",
 			k.Wrong, k.Checked, k.MaxRelError, k.Bound)

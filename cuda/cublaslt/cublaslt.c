@@ -12,11 +12,8 @@
 
 #include <string.h>
 
-static const struct {
-	const char *symbol;
-	size_t offset;
-} table[] = {
-#define X(returns, field, symbol, parameters) {symbol, offsetof(lt_table, field)},
+const char *const lt_symbols[] = {
+#define X(returns, field, symbol, parameters) symbol,
 	LT_SYMBOLS(X)
 #undef X
 };
@@ -25,10 +22,6 @@ enum { TRANSA = 3, TRANSB = 4, A_SCALE_POINTER = 17, B_SCALE_POINTER = 18 };
 enum { MAX_WORKSPACE_BYTES = 1 };
 
 _Static_assert(sizeof(lt_heuristic) == 96, "cublasLtMatmulHeuristicResult_t has 96 bytes");
-
-int lt_symbols(void) { return (int)(sizeof table / sizeof *table); }
-const char *lt_symbol(int i) { return table[i].symbol; }
-void lt_set_symbol(lt_table *t, int i, void *address) { memcpy((char *)t + table[i].offset, &address, sizeof address); }
 
 size_t lt_version(const lt_table *t) { return t->version(); }
 const char *lt_status_name(const lt_table *t, lt_status s) { return t->status_name(s); }
@@ -43,6 +36,15 @@ lt_status lt_destroy(const lt_table *t, lt_handle h) { return t->destroy(h); }
 			return s_; \
 		} \
 	} while (0)
+
+/* first keeps the first status that is no success, and the name of its call. */
+static void first(lt_status *r, lt_status s, const char *symbol, const char **which)
+{
+	if (s && !*r) {
+		*r = s;
+		*which = symbol;
+	}
+}
 
 static lt_status describe(const lt_table *t, const lt_shape *s, lt_plan *p, const char **which)
 {
@@ -75,21 +77,21 @@ lt_status lt_plan_create(const lt_table *t, lt_handle h, const lt_shape *s, lt_p
 		*which = "cublasLtMatmulAlgoGetHeuristic";
 		r = t->heuristic(h, p->desc, p->a, p->b, p->d, p->d, f, asked, list, found);
 	}
-	t->preference_destroy(f);
+	first(&r, t->preference_destroy(f), "cublasLtMatmulPreferenceDestroy", which);
 	return r;
 }
 
-void lt_plan_destroy(const lt_table *t, lt_plan *p)
+lt_status lt_plan_destroy(const lt_table *t, lt_plan *p, const char **which)
 {
-	if (p->a)
-		t->layout_destroy(p->a);
-	if (p->b)
-		t->layout_destroy(p->b);
-	if (p->d)
-		t->layout_destroy(p->d);
+	const lt_layout layouts[] = {p->a, p->b, p->d};
+	lt_status r = 0;
+	for (int i = 0; i < 3; i++)
+		if (layouts[i])
+			first(&r, t->layout_destroy(layouts[i]), "cublasLtMatrixLayoutDestroy", which);
 	if (p->desc)
-		t->desc_destroy(p->desc);
+		first(&r, t->desc_destroy(p->desc), "cublasLtMatmulDescDestroy", which);
 	memset(p, 0, sizeof *p);
+	return r;
 }
 
 static int attribute(const lt_table *t, const lt_algo *a, int attribute, size_t bytes)

@@ -10,6 +10,7 @@ package cublaslt
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -34,16 +35,11 @@ func Open() (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Library{table: (*C.lt_table)(C.calloc(1, C.sizeof_lt_table)), path: lib.Path()}
-	for i := range C.lt_symbols() {
-		p, err := lib.Symbol(C.GoString(C.lt_symbol(i)))
-		if err != nil {
-			C.free(unsafe.Pointer(l.table))
-			return nil, err
-		}
-		C.lt_set_symbol(l.table, i, p)
+	table, err := lib.Table(unsafe.Pointer(&C.lt_symbols), len(C.lt_symbols))
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	return &Library{table: (*C.lt_table)(table), path: lib.Path()}, nil
 }
 
 // Path is the file that was opened.
@@ -149,6 +145,16 @@ func (h *Handle) within(call string, f func() C.lt_status) error {
 		return err
 	}
 	return h.lib.result(call, f())
+}
+
+// withinNamed is within for several calls, of which f names the one that failed.
+func (h *Handle) withinNamed(f func(which **C.char) C.lt_status) error {
+	var which *C.char
+	err := h.within("", func() C.lt_status { return f(&which) })
+	if e := (*Error)(nil); errors.As(err, &e) {
+		e.Call = C.GoString(which)
+	}
+	return err
 }
 
 // refuses makes and frees a handle in whatever context is current: for a test on

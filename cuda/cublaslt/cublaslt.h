@@ -52,9 +52,8 @@ typedef struct {
 #undef X
 } lt_table;
 
-int lt_symbols(void);
-const char *lt_symbol(int i);
-void lt_set_symbol(lt_table *, int i, void *address);
+/* The symbols in the table's order. */
+extern const char *const lt_symbols[sizeof(lt_table) / sizeof(void *)];
 
 size_t lt_version(const lt_table *);
 const char *lt_status_name(const lt_table *, lt_status);
@@ -79,7 +78,7 @@ typedef struct {
 /* lt_plan_create makes the descriptors and asks the heuristics; what it names in
    `which` is the call that failed. lt_plan_destroy takes an unfinished plan too. */
 lt_status lt_plan_create(const lt_table *, lt_handle, const lt_shape *, lt_plan *, int asked, lt_heuristic *, int *found, const char **which);
-void lt_plan_destroy(const lt_table *, lt_plan *);
+lt_status lt_plan_destroy(const lt_table *, lt_plan *, const char **which);
 
 /* What identifies an algorithm's configuration; -1 where it has no such attribute. */
 typedef struct {

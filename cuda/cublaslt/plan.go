@@ -104,14 +104,9 @@ func (h *Handle) Plan(p Product, most int) (*Plan, error) {
 	}
 	out := &Plan{handle: h, scale: int(s.scale_type), algos: make([]C.lt_heuristic, max(most, 1))}
 	var found C.int
-	var which *C.char
-	err = h.within("", func() C.lt_status {
-		return C.lt_plan_create(h.lib.table, h.handle, &s, &out.plan, C.int(len(out.algos)), &out.algos[0], &found, &which)
+	err = h.withinNamed(func(which **C.char) C.lt_status {
+		return C.lt_plan_create(h.lib.table, h.handle, &s, &out.plan, C.int(len(out.algos)), &out.algos[0], &found, which)
 	})
-	var e *Error
-	if errors.As(err, &e) {
-		e.Call = C.GoString(which)
-	}
 	usable := out.algos[:0]
 	for _, a := range out.algos[:found] {
 		if a.state == 0 && a.workspace <= workspaceBytes {
@@ -133,9 +128,8 @@ func (h *Handle) Plan(p Product, most int) (*Plan, error) {
 
 // Close frees the plan's descriptors.
 func (p *Plan) Close() error {
-	return p.handle.within("", func() C.lt_status {
-		C.lt_plan_destroy(p.handle.lib.table, &p.plan)
-		return 0
+	return p.handle.withinNamed(func(which **C.char) C.lt_status {
+		return C.lt_plan_destroy(p.handle.lib.table, &p.plan, which)
 	})
 }
 

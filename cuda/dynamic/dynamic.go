@@ -99,6 +99,21 @@ func (l *Library) Symbol(name string) (unsafe.Pointer, error) {
 	return nil, &MissingError{Library: l.path, Reason: "it has no function " + name + ": a newer version is needed"}
 }
 
+// Table is the addresses of n functions in C's memory, in the order of their names,
+// which are C's. It is kept as long as the library. The error is a *MissingError.
+func (l *Library) Table(names unsafe.Pointer, n int) (unsafe.Pointer, error) {
+	table := C.calloc(C.size_t(n), C.size_t(unsafe.Sizeof(names)))
+	for i, name := range unsafe.Slice((**C.char)(names), n) {
+		p, err := l.Symbol(C.GoString(name))
+		if err != nil {
+			C.free(table)
+			return nil, err
+		}
+		unsafe.Slice((*unsafe.Pointer)(table), n)[i] = p
+	}
+	return table, nil
+}
+
 func open(name string) (*Library, string) {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))

@@ -53,7 +53,8 @@ type Truth struct {
 	Fail, Hang, Wrong, Lose string
 	// StateDir makes a fault happen once over all processes; Log is a file that
 	// gets a line with a call's name when a process has made it 1, 2, 4, 8, … times,
-	// and "throttled" for a batch that ran in an episode.
+	// "throttled" for a batch that ran in an episode, and "left" with the bytes of
+	// device memory that were in a context when it was given back.
 	StateDir, Log string
 }
 

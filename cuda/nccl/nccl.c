@@ -1,22 +1,14 @@
 #include "nccl.h"
 
 #include <stdint.h>
-#include <string.h>
 
-static const struct {
-	const char *symbol;
-	size_t offset;
-} table[] = {
-#define X(returns, field, symbol, parameters) {symbol, offsetof(nccl_table, field)},
+const char *const nccl_symbols[] = {
+#define X(returns, field, symbol, parameters) symbol,
 	NCCL_SYMBOLS(X)
 #undef X
 };
 
 enum { SUM = 0 }; /* ncclSum */
-
-int nccl_symbols(void) { return (int)(sizeof table / sizeof *table); }
-const char *nccl_symbol(int i) { return table[i].symbol; }
-void nccl_set_symbol(nccl_table *t, int i, void *address) { memcpy((char *)t + table[i].offset, &address, sizeof address); }
 
 nccl_result nccl_version(const nccl_table *t, int *version) { return t->version(version); }
 const char *nccl_error(const nccl_table *t, nccl_result r) { return t->error_string(r); }

@@ -32,15 +32,11 @@ func Open() (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Library{table: (*C.nccl_table)(C.calloc(1, C.sizeof_nccl_table)), path: lib.Path()}
-	for i := range C.nccl_symbols() {
-		p, err := lib.Symbol(C.GoString(C.nccl_symbol(i)))
-		if err != nil {
-			C.free(unsafe.Pointer(l.table))
-			return nil, err
-		}
-		C.nccl_set_symbol(l.table, i, p)
+	table, err := lib.Table(unsafe.Pointer(&C.nccl_symbols), len(C.nccl_symbols))
+	if err != nil {
+		return nil, err
 	}
+	l := &Library{table: (*C.nccl_table)(table), path: lib.Path()}
 	var v C.int
 	if err := l.result("ncclGetVersion", C.nccl_version(l.table, &v)); err != nil {
 		return nil, err

@@ -51,9 +51,8 @@ typedef struct {
 	size_t count; /* elements, as the call itself counts them */
 } nccl_call;
 
-int nccl_symbols(void);
-const char *nccl_symbol(int i);
-void nccl_set_symbol(nccl_table *, int i, void *address);
+/* The symbols in the table's order. */
+extern const char *const nccl_symbols[sizeof(nccl_table) / sizeof(void *)];
 
 nccl_result nccl_version(const nccl_table *, int *version);
 const char *nccl_error(const nccl_table *, nccl_result);

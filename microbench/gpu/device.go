@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -46,13 +47,13 @@ func (g *gpu) close() error {
 	if g.ctx == nil {
 		return nil
 	}
-	ctx := g.ctx
+	var errs []error
 	if g.products != nil {
-		g.products.Close() // a lost context has nothing left to free
-		g.products = nil
+		errs = append(errs, g.products.Close())
 	}
-	g.ctx, g.stream, g.hold = nil, nil, nil
-	return ctx.Close() // and with it all that is in the context
+	errs = append(errs, g.ctx.Close()) // and with it all that is in the context
+	g.ctx, g.stream, g.hold, g.products = nil, nil, nil, nil
+	return errors.Join(errs...)
 }
 
 // function is a kernel on this GPU, loaded once.

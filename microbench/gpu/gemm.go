@@ -161,8 +161,7 @@ func (b *Backend) fastest(plan *cublaslt.Plan, w work) (timed int, err error) {
 				break
 			}
 		}
-		var refused *cublaslt.Error
-		if errors.As(err, &refused) {
+		if declined(err) {
 			continue // a proposal that does not run on this GPU is the library's mistake, not ours
 		}
 		if err != nil {

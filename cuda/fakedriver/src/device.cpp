@@ -200,6 +200,7 @@ API CUresult cuDevicePrimaryCtxRelease(CUdevice d) {
     CUcontext c = &devices[(size_t)d]->primary;
     if (!c->references) return CUDA_ERROR_INVALID_CONTEXT;
     if (--c->references) return CUDA_SUCCESS;
+    note("left " + std::to_string(devices[(size_t)d]->used));
     // What is still in it goes with it, and a lost context is whole again.
     for (CUstream s : c->streams) {
         handles.erase(s);
