@@ -21,6 +21,8 @@ type Run struct {
 	Meta    Meta
 	Devices []Device
 	Rows    []Row
+	// Path is the file that a Scanner read it from, else "".
+	Path string
 }
 
 // Device returns the run's device of that name, or nil.

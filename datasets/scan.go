@@ -89,11 +89,12 @@ func (s *Scanner) Runs(paths []string) ([]*Run, error) {
 	var runs []*Run
 	whole := inOrder(s, paths, func(f *File, yield func(*Run) bool) error {
 		if s.Whole != nil && !s.Whole(f) {
-			yield(&Run{Meta: f.Meta, Devices: f.Devices})
+			yield(&Run{Meta: f.Meta, Devices: f.Devices, Path: f.Path})
 			return nil
 		}
 		run, err := f.readAll(s.Where, s.Columns)
 		if err == nil {
+			run.Path = f.Path
 			yield(run)
 		}
 		return err

@@ -1,24 +1,27 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"bench/datasets"
+	"bench/predict"
 )
 
-// Explain writes everything known of the rows whose key is, or contains, key:
-// arithmetic, measurement, and each tier's terms. It is an error where no row
-// has it, or more than ten.
+// mostExplained is how many rows Explain writes at once.
+const mostExplained = 10
+
+// Explain writes, for each row whose key is, or else contains, key, all that a
+// reader needs to redo its numbers: workload, origin, method, samples, interval,
+// conditions, rates, and each tier's prediction with its error. It is an error
+// where no row has it, or more than ten.
 func Explain(w io.Writer, r *Report, key string) error {
 	var found []*Joined
 	for i := range r.Rows {
-		switch k := r.Rows[i].Key; {
-		case k == key:
-			found = append(found, &r.Rows[i])
-		case strings.Contains(k, key):
+		if strings.Contains(r.Rows[i].Key, key) {
 			found = append(found, &r.Rows[i])
 		}
 	}
@@ -26,43 +29,162 @@ func Explain(w io.Writer, r *Report, key string) error {
 		found = slices.DeleteFunc(found, func(j *Joined) bool { return j.Key != key })
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("no row has a key with %q: keys look like %s", Clean(key), exampleKey(r))
+		return fmt.Errorf("no row has a key with %q: the nearest are %s", Clean(key), strings.Join(nearestKeys(r, key), ", "))
 	}
-	if len(found) > 10 {
-		return fmt.Errorf("%s rows have a key with %q: give more of it, such as %q", Count(len(found)), Clean(key), Clean(found[0].Key))
+	if len(found) > mostExplained {
+		return fmt.Errorf("%s rows have a key with %q: give more of it, such as %q, or fewer files", Count(len(found)), Clean(key), Clean(found[0].Key))
 	}
-	out := &sink{w: w}
-	for _, j := range found {
-		m := &j.Row.Measurement
-		out.printf("%s\n  on %s, %s%s, regime %s, %s half\n", Clean(j.Key), Clean(j.Row.DeviceID), Clean(string(m.Source)), simulatedNote(m.Source), j.Regime, j.Split)
-		explainArithmetic(out, j.Row.Workload)
-		if m.Usable() {
-			out.printf("  measured %s", Interval(m))
-			if m.Confidence > 0 {
-				out.printf(" (%s confidence, %d samples)", Percent(m.Confidence), len(m.SamplesS))
-			}
-			out.printf("\n")
-		} else {
-			out.printf("  %s\n", Clean(fmt.Sprintf("%s: %s", m.Verdict, m.Reason)))
+	p := page{&sink{w: w}}
+	for i, j := range found {
+		if i > 0 {
+			p.out.printf("\n%s\n\n", strings.Repeat("=", explainWidth))
 		}
-		if left, right := r.Extras(j); left+right != "" {
-			out.printf("  %s\n", strings.Trim(left+", "+right, ", "))
-		}
-		for i := range j.Predictions {
-			explainPrediction(out, &j.Predictions[i])
-			if e, ok := j.Error(i); ok {
-				out.printf("    error %s\n", SignedPercent(e))
-			}
-		}
+		r.explainRow(p, j)
 	}
-	return out.err
+	return p.out.err
 }
 
-func exampleKey(r *Report) string {
-	if len(r.Rows) == 0 {
-		return `"gemm/matmul bf16 m=…"`
+func (r *Report) explainRow(p page, j *Joined) {
+	m, w, run := &j.Row.Measurement, j.Row.Workload, &datasets.Run{}
+	if j.Run < len(r.Runs) {
+		run = r.Runs[j.Run]
 	}
-	return fmt.Sprintf("%q", Clean(r.Rows[0].Key))
+	p.out.printf("%s\n", Clean(j.Key))
+	p.line("regime", "%s, by the datasheet's roofline", j.Regime)
+	p.line("half", "%s (a hash of the key)", j.Split)
+	for _, f := range arithmeticOf(w) {
+		p.formula(f)
+	}
+	if i := datasets.Intensity(w); i > 0 {
+		p.line("intensity", "%s FLOP/byte", num(i))
+	}
+	p.origin(run, j)
+	p.method(run, j)
+	p.samples(run, j)
+	p.interval(m)
+	p.conditions(m)
+	p.heading("Rates")
+	rates := ratesOf(w, m.TimeS)
+	if !m.Usable() {
+		rates = nil
+	}
+	for _, f := range rates {
+		p.formula(f)
+	}
+	if left, right := r.Extras(j); left+right != "" {
+		p.line("the report says", "%s", strings.Trim(left+", "+right, ", "))
+	} else if len(rates) == 0 {
+		p.line("rates", "none of this row")
+	}
+	dev, known := r.DeviceOf(&Subject{Device: j.Row.DeviceID, Run: j.Run})
+	for i := range j.Predictions {
+		p.out.printf("\nPrediction, tier %s\n", j.Predictions[i].Tier)
+		r.explainTier(p, j, i, dev, known)
+	}
+	p.heading("Verdict")
+	p.line(string(m.Verdict), "%s", cmp.Or(m.Reason, "no reason given"))
+}
+
+// explainTier writes a tier's terms with what they rest on, how they join, and
+// the error.
+func (r *Report) explainTier(p page, j *Joined, i int, dev datasets.Device, known bool) {
+	pr := &j.Predictions[i]
+	if pr.NotPredicted != "" {
+		p.line("not predicted", "%s", pr.NotPredicted)
+		return
+	}
+	var inputs []predict.Input
+	if known {
+		if pr.Tier == datasets.TierTransferred {
+			dev = r.devices.transferable(dev)
+		}
+		inputs = predict.Inputs(dev, pr.Tier, j.Row.Workload)
+	}
+	for _, t := range pr.Terms {
+		p.line(t.Name, "%s%s", sixDigits(t.Seconds), suffix(termMeanings[t.Name], ": "))
+		var of []predict.Input
+		for _, in := range inputs {
+			if slices.Contains(in.Terms, t.Name) {
+				of = append(of, in)
+			}
+		}
+		if f, ok := roof(pr.Tier, t, j.Row.Workload, &dev, of); ok {
+			p.line("", "= %s", f)
+		}
+	}
+	p.line("joined by", "%s", pr.Rule)
+	p.line("binds", "%s", pr.Binds)
+	if len(inputs) > 0 {
+		p.line("rests on", "(+1 %% of a figure changes the time by the percentage behind it)")
+	}
+	for _, in := range inputs {
+		p.line("", "%s = %s %s; %+.2f %%; in %s; %s", in.Name, num(in.Figure.Value), in.Unit, in.Elasticity, strings.Join(in.Terms, ", "),
+			strings.Trim(string(in.Figure.Origin)+": "+in.Figure.Source, ": "))
+	}
+	if n := len(dev.Ceilings); pr.Tier == datasets.TierCeilings && n > predict.MostCeilings {
+		p.line("", "%s measured ceilings of the run, too many to try which of them count", Count(n))
+	}
+	if c := dev.Calibration; c != nil && (pr.Tier == datasets.TierCalibrated || pr.Tier == datasets.TierTransferred) {
+		p.line("calibration", "of %s, fitted to %s", c.Device, c.Source)
+	}
+	p.line("predicted", "%s", num(pr.Seconds)+" s")
+	if e, ok := j.Error(i); ok {
+		p.line("error", "%s / %s - 1 = %s", num(pr.Seconds), num(j.Row.Measurement.TimeS), SignedPercent(e))
+	} else {
+		p.line("error", "none: there is no measured time")
+	}
+}
+
+// roof is a term of the datasheet tier with its numbers put in: an amount over one
+// published figure and as many workers. A cluster's network and links have shares
+// of their own (predict/roofline.go).
+func roof(tier datasets.Tier, t datasets.Term, w datasets.Workload, dev *datasets.Device, of []predict.Input) (string, bool) {
+	amount, workers := 0.0, 1.0
+	switch t.Name {
+	case "compute":
+		amount, workers = w.FLOPs(), share(w, dev, true)
+	case "memory":
+		amount, workers = w.Bytes(), share(w, dev, false)
+	case "communication":
+		amount = w.WireBytes()
+	case "host_link":
+		amount = w.Bytes()
+	}
+	if c, ok := w.(datasets.Collective); ok && c.Nodes > 1 || tier != datasets.TierDatasheet || len(of) != 1 || amount == 0 {
+		return "", false
+	}
+	return fmt.Sprintf("%s / (%s × %s) = %s", num(amount), num(of[0].Figure.Value), num(workers), Seconds(t.Seconds)), true
+}
+
+func suffix(s, before string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
+}
+
+// nearestKeys are up to three keys that share the most words with key.
+func nearestKeys(r *Report, key string) []string {
+	split := func(s string) []string {
+		return strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" /=", c) })
+	}
+	asked := split(key)
+	score := map[string]int{}
+	for i := range r.Rows {
+		for _, word := range split(r.Rows[i].Key) {
+			if slices.Contains(asked, word) {
+				score[r.Rows[i].Key]++
+			}
+		}
+		score[r.Rows[i].Key] += 0
+	}
+	keys := sortedKeys(score)
+	slices.SortStableFunc(keys, func(a, b string) int { return score[b] - score[a] })
+	keys = keys[:min(3, len(keys))]
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%q", Clean(keys[i]))
+	}
+	return keys
 }
 
 func simulatedNote(s datasets.Source) string {

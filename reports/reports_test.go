@@ -25,8 +25,12 @@ var twoTiers = []datasets.Tier{datasets.TierDatasheet, datasets.TierCeilings}
 func sample() *Report {
 	meta := datasets.Meta{ID: "20261124T220000-abcd", Bench: "bench 0.1.0", Host: "test\x1b[31mhost", Notes: []string{"load average was 1.9"}}
 	ok := func(us float64) datasets.Measurement {
-		return datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK, TimeS: us * 1e-6,
-			LowS: us * 0.996e-6, HighS: us * 1.004e-6, Confidence: 0.95, SamplesS: make([]float64, 30)}
+		m := datasets.Measurement{Source: datasets.SourceMeasured, Verdict: datasets.OK, TimeS: us * 1e-6,
+			LowS: us * 0.996e-6, HighS: us * 1.004e-6, Confidence: 0.95}
+		for i := range 30 { // ten of each, so that the 10th smallest and the 10th greatest are the ends
+			m.SamplesS = append(m.SamplesS, []float64{m.LowS, m.TimeS, m.HighS}[i*7%30/10])
+		}
+		return m
 	}
 	moe := ok(300)
 	moe.ActiveExperts, moe.MaxLoad, moe.MeanLoad = 5, 96, 32
@@ -117,7 +121,7 @@ func TestGolden(t *testing.T) {
 	golden(t, "report_worst.txt", render(Text(&b, r, TextOptions{Rows: 1})))
 	golden(t, "report.md", render(Markdown(&b, r, 0)))
 	golden(t, "report.json", render(JSON(&b, r)))
-	golden(t, "explain.txt", render(Explain(&b, r, "n=12288")))
+	golden(t, "explain.txt", render(Explain(&b, r, "m=1024 n=12288")))
 }
 
 // TestTextFitsTheTerminal: no line is wider than asked, no control code, hence

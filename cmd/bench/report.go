@@ -127,6 +127,9 @@ Rows of several hosts are compared node by node, and outliers named. More than
 			if format == "" {
 				format = formatOf(out)
 			}
+			if explain != "" && format != "text" {
+				return fmt.Errorf("--explain is a page of text and has no format %s: bench export --format json writes all columns of a row", format)
+			}
 			render, err := renderer(format, limit, width(cmd))
 			if fleet && err == nil {
 				render, err = fleetRenderer(format, limit, width(cmd))
@@ -147,7 +150,7 @@ Rows of several hosts are compared node by node, and outliers named. More than
 	f.define(c)
 	c.Flags().StringVar(&format, "format", "", "text, md, html or json (default by the ending of -o, else text)")
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
-	c.Flags().StringVar(&explain, "explain", "", "show all that is known of the rows with this key, or part of one")
+	c.Flags().StringVar(&explain, "explain", "", "how the rows with this key, or part of one, came about: samples, interval, terms, error")
 	c.Flags().BoolVar(&fleet, "fleet", false, "the nodes alone: one line each, against the fleet and against the prediction")
 	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 120, or the worst 10 of more)")
 	return c

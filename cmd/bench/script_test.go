@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			nights, err := filepath.Abs("../../reports/gate/testdata/nights")
+			e.Setenv("NIGHTS", nights)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":    status,
 			"growing":   growing,

@@ -1,0 +1,151 @@
+package predict
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"bench/datasets"
+)
+
+// Input is a figure that a prediction rests on.
+type Input struct {
+	// Name is the device's figure ("memory_bandwidth_bytes_per_s"), the key of a
+	// measured ceiling, or a fitted parameter of the model, with its Unit.
+	Name, Unit string
+	Figure     datasets.Figure
+	// Elasticity is by how many percent the predicted time grows where the figure
+	// grows by one: −1 where the time is inverse to it, 0 where another term binds.
+	Elasticity float64
+	// Terms names the terms that depend on it.
+	Terms []string
+}
+
+// MostCeilings is how many measured ceilings Inputs tries, each of which prepares
+// the tier twice anew; of a run with more it leaves the ceilings out.
+const MostCeilings = 400
+
+// Inputs finds what a prediction rests on by trying: each figure that the tier
+// knows of the device is changed by 1 % up and down, and is an input where a term
+// changes. So it holds for every law, and cannot say otherwise than Predict does;
+// a figure that only chooses between whole numbers (waves, splits) may be missed.
+func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload) []Input {
+	base := New(dev, tier).Predict(w)
+	if base.NotPredicted != "" {
+		return nil
+	}
+	var out []Input
+	try := func(in Input, change func(d *datasets.Device, by float64)) {
+		at := func(by float64) datasets.Prediction {
+			d := cloned(dev)
+			change(&d, by)
+			return New(d, tier).Predict(w)
+		}
+		up, down := at(1.01), at(1/1.01)
+		for _, t := range base.Terms {
+			if secondsOf(up, t.Name) != t.Seconds || secondsOf(down, t.Name) != t.Seconds {
+				in.Terms = append(in.Terms, t.Name)
+			}
+		}
+		if len(in.Terms) == 0 {
+			return
+		}
+		if up.Seconds > 0 && down.Seconds > 0 {
+			in.Elasticity = math.Log(up.Seconds/down.Seconds) / math.Log(1.01*1.01)
+		}
+		out = append(out, in)
+	}
+	for _, f := range figuresOf(&dev, w) {
+		try(Input{Name: f.name, Unit: f.unit, Figure: f.get(&dev)}, func(d *datasets.Device, by float64) { f.scale(d, by) })
+	}
+	switch tier {
+	case datasets.TierCeilings:
+		for i, c := range dev.Ceilings {
+			if len(dev.Ceilings) > MostCeilings {
+				break
+			}
+			try(Input{Name: c.Key, Unit: "s", Figure: datasets.Figure{Value: c.Seconds, Origin: datasets.Measured, Source: "a row of the same run"}},
+				func(d *datasets.Device, by float64) { d.Ceilings[i].Seconds *= by })
+		}
+	case datasets.TierCalibrated, datasets.TierTransferred:
+		m := modelOf(w)
+		for i, p := range dev.Calibration.Models[m.Name] {
+			try(Input{Name: m.Name + "." + p.Name, Unit: p.Unit, Figure: datasets.Figure{Value: p.Value, Origin: datasets.Fitted, Source: p.Meaning}},
+				func(d *datasets.Device, by float64) { d.Calibration.Models[m.Name][i].Value *= by })
+		}
+	}
+	return out
+}
+
+func secondsOf(p datasets.Prediction, term string) float64 {
+	for _, t := range p.Terms {
+		if t.Name == term {
+			return t.Seconds
+		}
+	}
+	return 0
+}
+
+// cloned is a device whose ceilings, caches, peaks and parameters can be changed.
+func cloned(d datasets.Device) datasets.Device {
+	d.PeakFLOPs, d.Caches, d.Ceilings = maps.Clone(d.PeakFLOPs), slices.Clone(d.Caches), slices.Clone(d.Ceilings)
+	if d.Calibration != nil {
+		c := *d.Calibration
+		c.Models = maps.Clone(c.Models)
+		for name, p := range c.Models {
+			c.Models[name] = slices.Clone(p)
+		}
+		d.Calibration = &c
+	}
+	return d
+}
+
+// deviceFigure reads and scales one figure of a device; its name is the JSON's.
+type deviceFigure struct {
+	name, unit string
+	get        func(d *datasets.Device) datasets.Figure
+	scale      func(d *datasets.Device, by float64)
+}
+
+// figuresOf lists the device's known figures that may enter a prediction of w.
+func figuresOf(dev *datasets.Device, w datasets.Workload) []deviceFigure {
+	var out []deviceFigure
+	if t := w.DType(); dev.PeakFLOPs[t].Value > 0 {
+		out = append(out, deviceFigure{"peak_flop_per_s." + string(t), "FLOP/s",
+			func(d *datasets.Device) datasets.Figure { return d.PeakFLOPs[t] },
+			func(d *datasets.Device, by float64) {
+				f := d.PeakFLOPs[t]
+				f.Value *= by
+				d.PeakFLOPs[t] = f
+			}})
+	}
+	for _, f := range []struct {
+		name, unit string
+		of         func(d *datasets.Device) *datasets.Figure
+	}{
+		{"vector_flop_per_s", "FLOP/s", func(d *datasets.Device) *datasets.Figure { return &d.VectorFLOPs }},
+		{"memory_bandwidth_bytes_per_s", "bytes/s", func(d *datasets.Device) *datasets.Figure { return &d.MemoryBandwidth }},
+		{"link_bandwidth_bytes_per_s", "bytes/s", func(d *datasets.Device) *datasets.Figure { return &d.LinkBandwidth }},
+		{"pcie_bandwidth_bytes_per_s", "bytes/s", func(d *datasets.Device) *datasets.Figure { return &d.PCIeBandwidth }},
+		{"network_bandwidth_bytes_per_s", "bytes/s", func(d *datasets.Device) *datasets.Figure { return &d.NetworkBandwidth }},
+		{"clock_hz", "Hz", func(d *datasets.Device) *datasets.Figure { return &d.ClockHz }},
+	} {
+		if f.of(dev).Value > 0 {
+			out = append(out, deviceFigure{f.name, f.unit,
+				func(d *datasets.Device) datasets.Figure { return *f.of(d) },
+				func(d *datasets.Device, by float64) { f.of(d).Value *= by }})
+		}
+	}
+	if last := dev.LastLevel(); last.SizeBytes.Value > 0 {
+		out = append(out, deviceFigure{"size_bytes of the last-level cache", "bytes",
+			func(d *datasets.Device) datasets.Figure { return d.LastLevel().SizeBytes },
+			func(d *datasets.Device, by float64) {
+				for i := range d.Caches {
+					if d.Caches[i].Level == last.Level {
+						d.Caches[i].SizeBytes.Value *= by
+					}
+				}
+			}})
+	}
+	return out
+}
