@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations clean
+.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations audit clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -95,6 +95,12 @@ mutations:
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:
 	STUDY_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^$$' -bench StoppingStudy -benchtime 1x ./microbench
+
+# Every command that a figure of the documents names is run, and what it gives
+# compared; prints a table. AUDIT='make claims' runs those that match alone.
+AUDIT ?= .
+audit:
+	AUDIT='$(AUDIT)' $(GO) test ./cmd/bench -run AuditOfFigures -count=1 -timeout 90m -v
 
 clean:
 	rm -rf bin

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,11 +16,10 @@ import (
 // suspects it lists.
 const worstRows, suspectRows = 20, 40
 
-// ValidationMarkdown writes docs/validation.md. notes is the hand-written part,
-// kept as it is.
-func ValidationMarkdown(w io.Writer, v *Validation, notes []byte) error {
+// ValidationMarkdown writes docs/validation.md.
+func ValidationMarkdown(w io.Writer, v *Validation) error {
 	out := &sink{w: w}
-	out.printf("# Validation\n\nWritten by `make validate` from the recorded measurements in `../shared/data`; the notes at the end are from\n`docs/validation-notes.md`. Error is predicted / measured − 1. All figures are of the **test** half (a hash of the\nworkload's key), which no fit has seen. The rows of a table are the same for every column: those that the calibrated\ntier predicts.\n\n")
+	out.printf("# Validation\n\nWritten by `make validate` from the recorded measurements in `../shared/data`. Error is predicted / measured − 1. All figures are\nof the **test** half (a hash of the workload's key), which no fit has seen. The rows of a table are the same for every\ncolumn: those that the calibrated tier predicts.\n\n")
 	for _, run := range v.Report.Runs {
 		for _, n := range run.Meta.Notes {
 			out.printf("- %s\n", EscapeMarkdown(n))
@@ -43,9 +41,6 @@ func ValidationMarkdown(w io.Writer, v *Validation, notes []byte) error {
 	markdownReasons(out, "Not predicted (rows of both halves)", v.Report.NotPredicted, -1)
 	v.suspects(out)
 	v.parameters(out)
-	if notes = bytes.TrimSpace(notes); len(notes) > 0 {
-		out.printf("%s\n", notes)
-	}
 	return out.err
 }
 

@@ -38,12 +38,8 @@ func validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			notes, err := os.ReadFile(filepath.Join(out, "validation-notes.md"))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
 			if err := writeFile(filepath.Join(out, "validation.md"), func(w io.Writer) error {
-				return reports.ValidationMarkdown(w, v, notes)
+				return reports.ValidationMarkdown(w, v)
 			}); err != nil {
 				return err
 			}
@@ -55,7 +51,7 @@ func validateCommand() *cobra.Command {
 			return writeFile(known, func(w io.Writer) error { return gate.WriteKnown(w, gate.ValidatedErrors(v)) })
 		},
 	}
-	c.Flags().StringVar(&out, "docs", "docs", "folder to write to; validation-notes.md there is included")
+	c.Flags().StringVar(&out, "docs", "docs", "folder to write to")
 	c.Flags().StringVar(&known, "known-errors", "", "also write the table of errors that gate --model knows")
 	return c
 }
