@@ -79,17 +79,23 @@ func (p Peak) MaxPasses() int64 {
 		return math.MaxInt32
 	case p.restart > 0:
 		return math.MaxInt32 - 1 // the kernel counts in twos
+	case p.K == 1:
+		return 1 << 24 / int64(p.largest)
 	case p.Type == "int8":
-		return math.MaxInt32 / int64(p.largest)
+		return math.MaxInt32 / int64(largestDifference*p.largest)
 	}
-	return 1 << 24 / int64(p.largest)
+	return 1 << 24 / int64(largestDifference*p.largest)
 }
+
+// largestDifference is by how much the first pair of B's rows differs at most.
+const largestDifference = 3
 
 // operands are integers, A and the transpose of B by rows: A's columns come in
 // equal pairs and B's rows in pairs of opposite sign, but for the first pair of
-// each instruction, which differ by one. So the products are as good as random,
-// while an instruction adds no more than one column of A: sums grow slowly, and a
-// missing, doubled or misplaced product or instruction is seen.
+// each instruction, which differ by a number of their own for each column and
+// instruction. So the products are as good as random, while an instruction adds no
+// more than largestDifference columns of A: sums grow slowly, and a missing, doubled
+// or misplaced product or instruction is seen.
 func (p Peak) operands() (a, b []int) {
 	draw := func(seed uint64, i, largest int) int {
 		return int(math.Round(Value(seed, int64(i)) * float64(largest)))
@@ -110,10 +116,10 @@ func (p Peak) operands() (a, b []int) {
 	for j := range p.Columns {
 		row := b[j*p.K : (j+1)*p.K]
 		for k := 0; k < p.K; k += 2 {
-			row[k] = draw(2, j*p.K+k, p.largest-1)
+			row[k] = draw(2, j*p.K+k, p.largest-largestDifference)
 			row[k+1] = -row[k]
 			if k%p.step == 0 {
-				row[k+1] += 1 - 2*(j%2)
+				row[k+1] += [2 * largestDifference]int{-3, -2, -1, 1, 2, 3}[hash(3, uint64(j*p.K+k))%(2*largestDifference)]
 			}
 		}
 	}

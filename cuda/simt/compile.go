@@ -43,7 +43,21 @@ func Root() (string, error) {
 // compiler, flags and sources, so that a package's tests wait for it once.
 func Compile(checked bool) (string, error) { return compile("kernels/*.cu", checked) }
 
+// CompileFrom is Compile of the kernels and headers of another folder, which has
+// the folder simt of this package beside it: a test's changed sources.
+func CompileFrom(kernels string, checked bool) (string, error) {
+	return compileIn(filepath.Dir(kernels), filepath.Base(kernels)+"/*.cu", checked)
+}
+
 func compile(sources string, checked bool) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	return compileIn(filepath.Join(root, "cuda"), sources, checked)
+}
+
+func compileIn(dir, sources string, checked bool) (string, error) {
 	compiler := ""
 	for _, name := range []string{"g++", "clang++", "clang++-19", "c++"} {
 		if p, err := exec.LookPath(name); err == nil {
@@ -54,17 +68,13 @@ func compile(sources string, checked bool) (string, error) {
 	if compiler == "" {
 		return "", ErrNoCompiler
 	}
-	root, err := Root()
-	if err != nil {
-		return "", err
-	}
 	version, err := exec.Command(compiler, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("%s --version: %w", compiler, err)
 	}
 	b := builder{compiler: compiler, common: sha256.New().Sum(version), cache: cacheDir()}
 	for _, pattern := range []string{"kernels/*.cuh", "simt/*.h", "simt/machine/*.h"} {
-		headers, err := filepath.Glob(filepath.Join(root, "cuda", pattern))
+		headers, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return "", err
 		}
@@ -76,11 +86,11 @@ func compile(sources string, checked bool) (string, error) {
 			b.common = append(append(b.common, filepath.Base(h)...), text...)
 		}
 	}
-	kernels, err := filepath.Glob(filepath.Join(root, "cuda", sources))
+	kernels, err := filepath.Glob(filepath.Join(dir, sources))
 	if err != nil {
 		return "", err
 	}
-	machine, err := filepath.Glob(filepath.Join(root, "cuda", "simt", "machine", "*.cc"))
+	machine, err := filepath.Glob(filepath.Join(dir, "simt", "machine", "*.cc"))
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +141,8 @@ func (b builder) object(source string, args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := append(append([]byte(source+strings.Join(args, " ")), b.common...), text...)
+	// Not the folder: a copy of the source makes the same object.
+	key := append(append([]byte(filepath.Base(source)+strings.Join(args, " ")), b.common...), text...)
 	return b.keep("o", key, func(out string) []string {
 		return append(append([]string{}, args...), "-c", "-x", "c++", "-o", out, source)
 	})

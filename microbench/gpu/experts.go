@@ -119,7 +119,7 @@ func (l *layer) permute(m *mixture, counts cuda.Ptr, tile groupedTile) rowsOf {
 		fixed(m.starts.p, next.p, tileExpert.p, tileRow.p, tiles.p, counts, int32(m.experts), int32(tile.rows)))
 	l.kernel("routing", "bench_moe_scatter", cuda.Launch{Grid: [3]int{int(ceilDiv(pairs, 256))}, Block: [3]int{256}},
 		fixed(m.slot.p, m.order.p, next.p, m.assigned.p, int32(pairs)))
-	l.checked(func(v *verification, _ int64) error { return m.checkOrder(v) })
+	l.checked(func(v *verification, _ int64) error { return m.checkOrder(v, counts) })
 	return rowsOf{starts: m.starts.p, tileExpert: tileExpert.p, tileRow: tileRow.p, tiles: tiles.p, order: m.order.p, place: place, most: most, topK: m.topK,
 		check: m.rowsToCheck(func(pair int32, _ int64) int64 { return int64(pair) / m.topK })}
 }
@@ -169,8 +169,10 @@ func (m *mixture) checkChoice(v *verification, c int64, x tensor) error {
 }
 
 // checkOrder counts pairs whose slot is not their expert's, or is taken already,
-// or does not lead back to them.
-func (m *mixture) checkOrder(v *verification) error {
+// or does not lead back to them; and counts that the plan has not set back to zero,
+// with which the next iteration would begin.
+func (m *mixture) checkOrder(v *verification, counts cuda.Ptr) error {
+	v.same(v.ints(counts, m.experts), make([]int32, m.experts))
 	assigned, slot, order := v.ints(m.assigned.p, m.slot.cols), v.ints(m.slot.p, m.slot.cols), v.ints(m.order.p, m.slot.cols)
 	starts := v.ints(m.starts.p, m.experts+1)
 	if v.err != nil {

@@ -83,8 +83,12 @@ func (b *Backend) preparePass(w datasets.Stream) (microbench.Case, error) {
 		p.arrays = append(p.arrays, memory.alloc(p.bytes))
 	}
 	launch, err := p.launch(p.bytes)
+	var most int64
 	if err == nil {
-		p.partial = memory.alloc(8 * int64(launch.Grid[0]))
+		most, err = p.mostBlocks()
+	}
+	if err == nil {
+		p.partial = memory.alloc(8 * most) // fewer elements may take more blocks
 		err = memory.err
 	}
 	if err == nil {
@@ -129,18 +133,24 @@ const (
 	tileBytes   = passThreads * 4 * 16
 )
 
+// mostBlocks is how many the SMs hold at a time.
+func (p *stream) mostBlocks() (int64, error) {
+	f, err := p.b.function("stream", p.kernel())
+	if err != nil {
+		return 0, err
+	}
+	active, err := f.ActiveBlocks(passThreads, 0)
+	return int64(p.b.gpus[0].device.SMs * max(active, 1)), err
+}
+
 // launch is the grid for arrays of so many bytes: as many blocks as the SMs hold at
 // a time, or fewer, so that each has the same number of tiles or one less.
 func (p *stream) launch(bytes int64) (cuda.Launch, error) {
-	f, err := p.b.function("stream", p.kernel())
+	most, err := p.mostBlocks()
 	if err != nil {
 		return cuda.Launch{}, err
 	}
-	active, err := f.ActiveBlocks(passThreads, 0)
-	if err != nil {
-		return cuda.Launch{}, err
-	}
-	tiles, most := ceilDiv(bytes, tileBytes), int64(p.b.gpus[0].device.SMs*max(active, 1))
+	tiles := ceilDiv(bytes, tileBytes)
 	rounds := ceilDiv(tiles, most)
 	return cuda.Launch{Grid: [3]int{int(ceilDiv(tiles, rounds))}, Block: [3]int{passThreads}}, nil
 }
@@ -283,26 +293,39 @@ func (c *chase) run(steps int64) error {
 	return c.b.stream.Launch(c.kernel, cuda.Launch{}, c.base, c.at, steps)
 }
 
-// checkedSteps of the chain are compared with its definition.
-const checkedSteps = 1000
+// A chain is followed to its last line, or this far: a hundredth of a second or
+// so. Of a longer one checkedLinks are compared besides, one by one.
+const (
+	checkedSteps = 1 << 17
+	checkedLinks = 512
+)
 
-// Check goes along the chain and compares where it comes to.
+// Check goes along the chain and compares where it comes to. Only one cycle through
+// all lines comes to the last one at its end.
 func (c *chase) Check() (microbench.Check, error) {
-	if err := c.start(); err != nil {
-		return microbench.Check{}, err
+	steps := min(c.lines-1, checkedSteps)
+	out := microbench.Check{Checked: max(steps, 1)}
+	if err := errors.Join(c.start(), c.run(steps), c.b.gpus[0].wait(answerWithin)); err != nil {
+		return out, err
 	}
-	if err := c.run(checkedSteps); err != nil {
-		return microbench.Check{}, err
+	same := func(at cuda.Ptr, step int64) error {
+		got, err := c.b.word(at)
+		if want := uint64(kernels.Shuffled(step%c.lines, c.lines, chainSeed)) * lineBytes; got != want {
+			out.Wrong++
+			out.MaxRelError = 1
+		}
+		return err
 	}
-	if err := c.b.gpus[0].wait(answerWithin); err != nil {
-		return microbench.Check{}, err
+	if err := same(c.at, steps); err != nil {
+		return out, err
 	}
-	got, err := c.b.word(c.at)
-	out := microbench.Check{Checked: checkedSteps}
-	if want := uint64(kernels.Shuffled(checkedSteps%c.lines, c.lines, chainSeed)) * lineBytes; got != want {
-		out.Wrong, out.MaxRelError = 1, 1
+	for _, step := range sample(c.lines, checkedLinks) {
+		out.Checked++
+		if err := same(c.base+cuda.Ptr(kernels.Shuffled(step, c.lines, chainSeed)*lineBytes), step+1); err != nil {
+			return out, err
+		}
 	}
-	return out, err
+	return out, nil
 }
 
 func (c *chase) Implementation() (name, version string) {

@@ -1,10 +1,13 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"bench/cuda"
+	"bench/datasets"
 )
 
 // Sentinel runs a fixed mix of arithmetic in registers and passes over memory on
@@ -16,12 +19,14 @@ func (b *Backend) Sentinel() (float64, error) {
 		return 0, err
 	}
 	if b.sentinel == 0 {
-		if b.sentinel, err = g.ctx.Alloc(sentinelBytes); err != nil {
+		p, err := g.ctx.Alloc(sentinelBytes)
+		if err != nil {
 			return 0, err
 		}
-		if err := g.stream.Fill8(b.sentinel, 0, sentinelBytes); err != nil {
-			return 0, err
+		if err := errors.Join(g.stream.Fill8(p, 0, sentinelBytes), b.checkSentinel(f, p)); err != nil {
+			return 0, errors.Join(err, g.ctx.Free(p))
 		}
+		b.sentinel = p
 	}
 	t, err := b.newCase(work{enqueue: func(s *cuda.Stream, _ int64) error {
 		return s.Launch(f, g.everySM(), b.sentinel, int64(sentinelBytes/16))
@@ -31,6 +36,24 @@ func (b *Backend) Sentinel() (float64, error) {
 
 // sentinelBytes fit the L2 of every GPU that is taken.
 const sentinelBytes = 16 << 20
+
+// sentinelChecked vectors are compared: no whole number of blocks.
+const sentinelChecked = 301
+
+// checkSentinel compares what comes out of zeros: x = x/2 + c comes to 2c.
+func (b *Backend) checkSentinel(f *cuda.Function, p cuda.Ptr) error {
+	g := b.gpus[0]
+	if err := errors.Join(g.stream.Launch(f, g.everySM(), p, int64(sentinelChecked)), g.wait(answerWithin)); err != nil {
+		return err
+	}
+	x := tensor{t: datasets.FP32, p: p}
+	v := &verification{g: g}
+	v.compare(v.part(x, 0, 0, 4*sentinelChecked), slices.Repeat([]float64{0.5, 0.25, 0.75, 0.875}, sentinelChecked), 0, 0)
+	if v.err == nil && v.check.Wrong > 0 {
+		return fmt.Errorf("%d of %d numbers of the sentinel are wrong on %s: is the GPU, or the driver's compilation of the kernels, faulty?", v.check.Wrong, v.check.Checked, g)
+	}
+	return v.err
+}
 
 // Environment names the driver, the GPUs and the form of the kernels that run.
 func (b *Backend) Environment() map[string]string {

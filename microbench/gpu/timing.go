@@ -180,22 +180,34 @@ func (c *gpuCase) flushed(n int64) (microbench.Timing, error) {
 }
 
 // flush writes twice the L2's size of memory of its own, so that nothing else is
-// left in the L2.
+// left in the L2. The first time it is checked that all of it is written.
 func (b *Backend) flush() error {
 	g := b.gpus[0]
 	bytes := 2 * g.device.L2Bytes / 16 * 16
-	if b.flushed == 0 {
-		p, err := g.ctx.Alloc(bytes)
-		if err != nil {
-			return err
-		}
-		b.flushed = p
-	}
 	f, err := g.function("flush", "bench_flush")
 	if err != nil {
 		return err
 	}
-	return g.stream.Launch(f, g.everySM(), b.flushed, bytes/16)
+	write := func(p cuda.Ptr) error { return g.stream.Launch(f, g.everySM(), p, bytes/16) }
+	if b.flushed != 0 {
+		return write(b.flushed)
+	}
+	p, err := g.ctx.Alloc(bytes)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(g.stream.Fill8(p, 1, bytes), write(p))
+	if err == nil {
+		var left uint64
+		if left, err = b.checksum(p, bytes); err == nil && left != 0 {
+			err = fmt.Errorf("emptying the L2 leaves some of %d bytes unwritten on %s: is the GPU, or the driver's compilation of the kernels, faulty?", bytes, g)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, g.ctx.Free(p))
+	}
+	b.flushed = p
+	return write(p)
 }
 
 // wait waits for the stream. It asks instead of blocking in the driver, so that a

@@ -148,6 +148,11 @@ extern std::map<CUdeviceptr, Allocation> allocations;
 extern double hostS; // the host's virtual clock
 extern thread_local CUcontext current;
 
+// declare tells a checked library of the kernels (cuda/simt) of memory, and forget
+// that it is gone.
+void declare(CUdeviceptr p, size_t bytes);
+void forget(CUdeviceptr p);
+
 // unmap gives an allocation back, and returns the next.
 std::map<CUdeviceptr, Allocation>::iterator unmap(std::map<CUdeviceptr, Allocation>::iterator it);
 

@@ -15,21 +15,30 @@ static bool capturing() {
     return false;
 }
 
+// guard bytes after each allocation are no memory: no other's begins where it ends.
+static const size_t guard = 4096;
+
 static CUresult reserve(size_t bytes, Device *d, CUdeviceptr *out) {
     size_t mapped = (bytes + 4095) & ~(size_t)4095;
-    void *p = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(nullptr, mapped + guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (mprotect(p, mapped, PROT_READ | PROT_WRITE)) {
+        munmap(p, mapped + guard);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     // New memory holds anything: NaNs find out who reads it unset.
     if (d && bytes <= 16 << 20) memset(p, 0xff, bytes);
     *out = (CUdeviceptr)p;
     allocations[*out] = {bytes, mapped, d};
+    declare(*out, bytes);
     if (d) d->used += (int64_t)mapped;
     return CUDA_SUCCESS;
 }
 
 std::map<CUdeviceptr, Allocation>::iterator fake::unmap(std::map<CUdeviceptr, Allocation>::iterator it) {
     if (it->second.device) it->second.device->used -= (int64_t)it->second.mapped;
-    munmap((void *)it->first, it->second.mapped);
+    forget(it->first);
+    munmap((void *)it->first, it->second.mapped + guard);
     return allocations.erase(it);
 }
 

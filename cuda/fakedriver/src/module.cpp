@@ -152,22 +152,41 @@ std::map<std::string, std::unique_ptr<CUfunc_st>> entries(const std::string &sou
     return out;
 }
 
-typedef int (*simt_t)(const char *, const unsigned[3], const unsigned[3], unsigned, void **);
+// Simt is the kernels' own source, compiled for the host (cuda/simt/simt_api.h).
+struct Simt {
+    int (*launch)(const char *, const unsigned[3], const unsigned[3], unsigned, void **) = nullptr;
+    const char *(*error)() = nullptr;
+    void (*memory)(void *, size_t) = nullptr, (*forget)(void *) = nullptr;
+    bool checked = false;
+};
 
-// simt is the kernels' own source, compiled for the host.
-simt_t simt() {
-    static simt_t launch = [] {
-        simt_t f = nullptr;
-        if (truth().simt.empty()) return f;
+const Simt &simt() {
+    static const Simt s = [] {
+        Simt s;
+        if (truth().simt.empty()) return s;
         void *library = dlopen(truth().simt.c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (library) f = (simt_t)dlsym(library, "simt_launch");
-        if (!f) fprintf(stderr, "fake driver: no kernels in %s: %s\n", truth().simt.c_str(), dlerror());
-        return f;
+        auto symbol = [&](auto &f, const char *name) { return library && (*(void **)&f = dlsym(library, name)); };
+        int (*checked)();
+        if (symbol(s.error, "simt_error") && symbol(s.memory, "simt_memory") && symbol(s.forget, "simt_forget") &&
+            symbol(checked, "simt_checked") && symbol(s.launch, "simt_launch"))
+            s.checked = checked();
+        else
+            fprintf(stderr, "fake driver: no kernels in %s: %s\n", truth().simt.c_str(), dlerror());
+        return s;
     }();
-    return launch;
+    return s;
 }
 
 } // namespace
+
+// A checked library must know what kernels may touch.
+void fake::declare(CUdeviceptr p, size_t bytes) {
+    if (simt().checked) simt().memory((void *)p, bytes);
+}
+
+void fake::forget(CUdeviceptr p) {
+    if (simt().checked) simt().forget((void *)p);
+}
 
 API CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int n, CUjit_option *options, void **values) {
     ENTER(AContext);
@@ -282,10 +301,12 @@ API CUresult cuLaunchKernel(CUfunction f, unsigned int gx, unsigned int gy, unsi
         op.giveUp = [l] { if (l->parameters.size() > 2) *(volatile unsigned *)l->pointer(2) = 1; };
     }
     op.execute = [l]() -> CUresult {
-        if (!simt()) return CUDA_SUCCESS;
+        if (!simt().launch) return CUDA_SUCCESS;
         std::vector<void *> at;
         for (const Parameter &p : l->parameters) at.push_back(&l->packed[p.offset]);
-        return simt()(l->kernel.c_str(), l->grid, l->block, l->shared, at.data()) ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+        if (!simt().launch(l->kernel.c_str(), l->grid, l->block, l->shared, at.data())) return CUDA_SUCCESS;
+        note(std::string("fault ") + simt().error());
+        return CUDA_ERROR_LAUNCH_FAILED;
     };
     return enqueue(s, std::move(op));
 }
