@@ -8,7 +8,7 @@
 //
 // At few tokens a product is bound by its weights: a block of 16 rows by 64
 // outputs has four tiles of weights under way, 32 KiB, and two blocks fit an SM
-// of A100, three one of H100, which needs 18 KiB. At many it is bound by the
+// of A100, three one of H100, which needs 17 KiB. At many it is bound by the
 // tensor cores: a tile of 128 by 128 does 64 FLOP a byte that it reads from L2.
 // wgmma is not used here, so on H100 the ceiling is that of mma.sync.
 #include "elements.cuh"

@@ -5,7 +5,7 @@
 // vectors a thread, so that it is read once: at most 4 · 1024 vectors, 32,768
 // elements of 16 bits. The others take a vector a thread, grid (rows, blocks
 // along a row): 2048 threads of an SM have 32 KiB of loads under way, where
-// H100 needs 3.35 TB/s · 700 ns / 132 SMs = 18 KiB.
+// H100 needs 3.35 TB/s · 700 ns / 132 SMs = 17 KiB.
 #include "elements.cuh"
 
 #define ROW_HOLD 4

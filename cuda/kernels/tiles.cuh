@@ -5,7 +5,7 @@
 #include "device.cuh"
 
 // STREAM_UNROLL loads are under way in each thread: 64 bytes. With 1024 threads
-// an SM has 64 KiB asked for, where latency × bandwidth is 18 KiB on H100
+// an SM has 64 KiB asked for, where latency × bandwidth is 17 KiB on H100
 // (docs/kernels.md).
 #define STREAM_UNROLL 4
 // Every block of a pass has so many threads: a constant, so that a tile's
