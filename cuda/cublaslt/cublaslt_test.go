@@ -19,7 +19,11 @@ import (
 // simulated is the library on device 0 of a simulated H100.
 func simulated(t *testing.T) (*cuda.Context, *Handle) {
 	t.Helper()
-	truth := fakedriver.Truth{Major: 9}
+	return simulatedOn(t, fakedriver.Truth{Major: 9})
+}
+
+func simulatedOn(t *testing.T, truth fakedriver.Truth) (*cuda.Context, *Handle) {
+	t.Helper()
 	t.Setenv("BENCH_LIBCUBLASLT", fakedriver.CUBLASLt(t, truth))
 	d, err := cuda.Open(fakedriver.Driver(t, truth))
 	if err != nil {
@@ -206,6 +210,97 @@ func TestScalesMultiplyFP8(t *testing.T) {
 	}
 	if v := kernels.FromBF16(binary.LittleEndian.Uint16(got)); v != 16*4*3 {
 		t.Errorf("16 ones scaled by 4 and 3 are %v, want 192", v)
+	}
+}
+
+// By hand: sums that the result's type does not hold are rounded once, to nearest,
+// ties to even. From 256 on bf16 goes by steps of 2, and from 2048 on fp16; the others
+// hold every sum here.
+func TestResultsAreRoundedOnce(t *testing.T) {
+	ctx, h := simulated(t)
+	stream, err := ctx.NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(raw []byte) cuda.Ptr {
+		p, err := ctx.Alloc(int64(len(raw)))
+		if err == nil {
+			err = ctx.ToDevice(p, raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const k = 16
+	for _, c := range []struct {
+		kind, out string
+		term      int    // 15 times in each column of B, whose rows are multiplied by ones
+		last      [4]int // and this once
+		want      []int
+	}{
+		{"bf16", "bf16", 18, [4]int{2, 1, 3, 5}, []int{272, 272, 272, 276}},
+		{"fp8", "bf16", 18, [4]int{2, 1, 3, 5}, []int{272, 272, 272, 276}},
+		{"fp16", "fp16", 137, [4]int{1, 2, 4, 8}, []int{2056, 2056, 2060, 2064}},
+		{"fp32", "fp32", 137, [4]int{1, 2, 4, 8}, []int{2056, 2057, 2059, 2063}},
+		{"tf32", "fp32", 137, [4]int{1, 2, 4, 8}, []int{2056, 2057, 2059, 2063}},
+		{"fp64", "fp64", 137, [4]int{1, 2, 4, 8}, []int{2056, 2057, 2059, 2063}},
+		{"int8", "int32", 100, [4]int{1, 2, 4, 8}, []int{1501, 1502, 1504, 1508}},
+	} {
+		a, b := make([]int, 4*k), make([]int, 4*k)
+		for i := range b {
+			a[i], b[i] = 1, c.term
+			if i%k == k-1 {
+				b[i] = c.last[i/k]
+			}
+		}
+		plan, err := h.Plan(Product{M: 4, N: 4, K: k, Type: c.kind, TransposeB: true}, 1)
+		if err != nil {
+			t.Fatalf("%s: %v", c.kind, err)
+		}
+		want := encode(c.out, append(append(append(append([]int{}, c.want...), c.want...), c.want...), c.want...))
+		got := make([]byte, len(want))
+		out := put(got)
+		err = plan.Enqueue(stream, put(encode(c.kind, a)), put(encode(c.kind, b)), out, 1, 0)
+		if err = errors.Join(err, stream.Sync(), ctx.ToHost(got, out), plan.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("%s: got % x, want % x", c.kind, got, want)
+		}
+	}
+}
+
+// Where the heuristics have nothing the error says so, and is NotSupported, so that the
+// built-in kernels take over: fp8 before compute capability 8.9, and 8-bit operands
+// whose rows are no whole 16 bytes. As many algorithms as were asked for come, of those
+// whose workspace there is.
+func TestHeuristicsWithoutAnAlgorithm(t *testing.T) {
+	_, h := simulated(t)
+	_, old := simulatedOn(t, fakedriver.Truth{Major: 8})
+	for _, c := range []struct {
+		h *Handle
+		p Product
+	}{
+		{old, Product{M: 16, N: 16, K: 16, Type: "fp8", TransposeB: true}},
+		{h, Product{M: 16, N: 16, K: 15, Type: "fp8", TransposeB: true}},
+		{h, Product{M: 16, N: 15, K: 16, Type: "int8", TransposeB: true}},
+		{h, Product{M: 16, N: 16, K: 16, Type: "int8"}},
+	} {
+		_, err := c.h.Plan(c.p, 8)
+		if e := (*Error)(nil); !errors.As(err, &e) || !e.NotSupported() || e.Call != "cublasLtMatmulAlgoGetHeuristic" {
+			t.Errorf("%+v: %v", c.p, err)
+		}
+	}
+	for asked, want := range map[int]int{0: 1, 1: 1, 2: 2, 8: 3} {
+		plan, err := h.Plan(Product{M: 16, N: 16, K: 16, Type: "bf16"}, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(plan.Algorithms) != want {
+			t.Errorf("%d algorithms of %d asked for, want %d", len(plan.Algorithms), asked, want)
+		}
+		plan.Close()
 	}
 }
 

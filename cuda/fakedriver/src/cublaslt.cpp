@@ -181,14 +181,15 @@ const char *flopsType(const Desc &d, const Layout &a) {
     return d.compute == 77 ? "tf32" : "fp32"; // CUBLAS_COMPUTE_32F_FAST_TF32
 }
 
-// supported refuses what a real library would: fp8 before 8.9 or not as A
-// transposed and B not, and 8-bit operands whose rows are not multiples of 16 bytes.
+// supported refuses what a real library would: fp8 before 8.9, and 8-bit operands not as A
+// transposed and B not, or whose rows are not multiples of 16 bytes.
 Status supported(const Desc &d, const Layout &a, const Layout &b, const Layout &c, const Layout &out) {
     uint64_t m = d.transA ? a.cols : a.rows, k = d.transA ? a.rows : a.cols, k2 = d.transB ? b.cols : b.rows, n = d.transB ? b.rows : b.cols;
     if (k != k2 || m != out.rows || n != out.cols || c.rows != m || c.cols != n || a.type != b.type) return InvalidValue;
     for (const Layout *l : {&a, &b, &c, &out})
         if (!sizeOf(l->type) || l->ld < (int64_t)(l->order == 1 ? l->cols : l->rows)) return InvalidValue;
-    if (a.type == R8F_E4M3 && (truth().major * 10 + truth().minor < 89 || !d.transA || d.transB)) return NotSupported;
+    if (a.type == R8F_E4M3 && truth().major * 10 + truth().minor < 89) return NotSupported;
+    if (sizeOf(a.type) == 1 && (!d.transA || d.transB)) return NotSupported;
     if (sizeOf(a.type) == 1 && (a.ld % 16 || b.ld % 16 || m % 4 || n % 4)) return NotSupported;
     if (d.transC || d.epilogue != 1 || d.pointerMode != 0) return NotSupported; // not what bench uses
     return Success;
