@@ -293,7 +293,7 @@ func (c *chase) run(steps int64) error {
 	return c.b.stream.Launch(c.kernel, cuda.Launch{}, c.base, c.at, steps)
 }
 
-// A chain is followed to its last line, or this far: a hundredth of a second or
+// A chain is followed to its last line, or this far: a tenth of a second or
 // so. Of a longer one checkedLinks are compared besides, one by one.
 const (
 	checkedSteps = 1 << 17
