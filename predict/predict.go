@@ -10,6 +10,7 @@ package predict
 
 import (
 	"fmt"
+	"math"
 
 	"bench/datasets"
 	"bench/predict/ceilings"
@@ -90,7 +91,7 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 		out.NotPredicted = "a pass of a whole model of which only the size is known"
 		return out
 	}
-	if w.FLOPs() >= mostCounted || w.Bytes() >= mostCounted {
+	if !(math.Abs(w.FLOPs()) < mostCounted && math.Abs(w.Bytes()) < mostCounted) {
 		out.NotPredicted = "a shape of 2^62 FLOP or bytes and more, which is no kernel of any device"
 		return out
 	}
