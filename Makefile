@@ -92,9 +92,9 @@ fault-study:
 	FAULTS=all $(GO) test -run AFaultInAnyCall -count=1 -timeout 0 -v ./microbench/gpu
 
 # Faults put into every kernel's source: the check of the answer must see each. The
-# CUDA kernels' table goes into docs/kernels.md; some minutes.
+# tables go into docs/measuring.md and docs/kernels.md; some minutes.
 mutations:
-	BENCH_MUTATIONS=all MUTATIONS_DOC=$(CURDIR)/docs/kernels.md $(GO) test -run MutationsAreSeen -count=1 -v -timeout 30m ./microbench/host ./microbench/gpu
+	BENCH_MUTATIONS=all $(GO) test -run 'MutationsAreSeen|MutationsTable$$' -count=1 -v -timeout 30m ./microbench/host ./microbench/gpu
 
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:

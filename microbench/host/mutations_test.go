@@ -38,6 +38,52 @@ func TestMutationsAreSeen(t *testing.T) {
 	t.Logf("%s", out)
 }
 
+// The table of docs/measuring.md is of these mutations; make mutations writes it.
+func TestMutationsTable(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| source | mutations | %s |\n|---|%s\n", strings.Join(kinds, " | "), strings.Repeat("--:|", len(kinds)+1))
+	var files []string
+	for _, m := range mutations {
+		if !slices.Contains(kinds, m.Kind) {
+			t.Errorf("%s: there is no kind %q", m.Name, m.Kind)
+		}
+		if !slices.Contains(files, m.File) {
+			files = append(files, m.File)
+		}
+	}
+	for _, file := range append(files, "all") {
+		of, all := map[string]int{}, 0
+		for _, m := range mutations {
+			if file == "all" || m.File == file {
+				of[m.Kind]++
+				all++
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %d |", file, all)
+		for _, k := range kinds {
+			fmt.Fprintf(&b, " %s |", strings.TrimPrefix(fmt.Sprint(of[k]), "0"))
+		}
+		b.WriteString("\n")
+	}
+	const path, begin, end = "../../docs/measuring.md", "<!-- begin: make mutations -->\n", "<!-- end: make mutations -->"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(doc), begin)
+	have, after, ok := strings.Cut(rest, end)
+	switch {
+	case !ok:
+		t.Errorf("%s has no place for the table of mutations", path)
+	case have != b.String() && os.Getenv("BENCH_MUTATIONS") == "all":
+		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case have != b.String():
+		t.Errorf("%s is not of the list: run make mutations\n%s", path, b.String())
+	}
+}
+
 // writeMutants writes the mutated sources and the overlay that puts them in the
 // originals' place, and returns the overlay's path.
 func writeMutants(t *testing.T, numbers []int) string {
