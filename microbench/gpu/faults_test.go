@@ -214,7 +214,7 @@ func (f fault) inject(t testing.TB, clean faultless) string {
 		if !told(m.Reason) {
 			return "the call or the code is not named: " + bad[0]
 		}
-		for _, crash := range []string{"crashed", "panic", "SIG", "died"} {
+		for _, crash := range []string{"crashed", "panic", "SIG", "died", "did not answer"} {
 			if strings.Contains(m.Reason, crash) {
 				return "it crashed: " + bad[0]
 			}

@@ -63,6 +63,14 @@ std::condition_variable joining;
 std::map<std::string, std::shared_ptr<Clique>> cliques;
 thread_local int depth = 0;
 thread_local std::vector<Message> messages;
+thread_local std::vector<std::function<Result()>> deferred; // a group's collectives
+thread_local Result failed = Success;                       // what a call of the group returned
+
+// refused is a call's error, after which its group does nothing, as in NCCL (group.cc, ncclGroupEnd).
+Result refused(Result e) {
+    if (depth) failed = e;
+    return e;
+}
 
 size_t sizeOf(int type) {
     static const size_t bytes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2};
@@ -153,10 +161,7 @@ double wire(const Call &c, double n) {
     return (n - 1) * bytes;
 }
 
-Result collective(const char *name, const void *from, void *to, size_t count, int type, int root, Comm *comm, CUstream stream) {
-    if (int e = entered(name)) return e;
-    if (!comm || !sizeOf(type) || !stream || root < 0 || root >= comm->clique->ranks) return InvalidArgument;
-    if (comm->device >= 0 && stream->outside->device(stream) != comm->device) return InvalidArgument;
+Result start(const char *name, const void *from, void *to, size_t count, int type, int root, Comm *comm, CUstream stream) {
     std::shared_ptr<Join> join;
     {
         std::lock_guard<std::mutex> hold(lock);
@@ -180,6 +185,15 @@ Result collective(const char *name, const void *from, void *to, size_t count, in
         comm->next++;
     }
     return stream->outside->join(stream, name, join) ? UnhandledCudaError : Success;
+}
+
+Result collective(const char *name, const void *from, void *to, size_t count, int type, int root, Comm *comm, CUstream stream) {
+    if (int e = entered(name)) return refused(e);
+    if (!comm || !sizeOf(type) || !stream || root < 0 || root >= comm->clique->ranks) return refused(InvalidArgument);
+    if (comm->device >= 0 && stream->outside->device(stream) != comm->device) return refused(InvalidArgument);
+    if (!depth) return start(name, from, to, count, type, root, comm, stream);
+    deferred.push_back([=] { return start(name, from, to, count, type, root, comm, stream); });
+    return Success;
 }
 
 // exchange puts a group's messages on their streams as one piece of work.
@@ -226,8 +240,8 @@ Result exchange() {
 }
 
 Result message(const char *name, bool send, void *at, size_t count, int type, int peer, Comm *comm, CUstream stream) {
-    if (int e = entered(name)) return e;
-    if (!comm || !sizeOf(type) || !stream || peer < 0 || peer >= comm->clique->ranks) return InvalidArgument;
+    if (int e = entered(name)) return refused(e);
+    if (!comm || !sizeOf(type) || !stream || peer < 0 || peer >= comm->clique->ranks) return refused(InvalidArgument);
     messages.push_back({send, at, count * sizeOf(type), peer, comm, stream});
     return depth ? Success : exchange();
 }
@@ -333,10 +347,14 @@ API Result ncclGroupStart() {
 API Result ncclGroupEnd() {
     int e = entered(__func__);
     if (depth < 1) return InvalidUsage;
-    if (--depth) return e;
-    if (e) {
-        messages.clear();
-        return e;
-    }
-    return exchange();
+    if (--depth) return e ? refused(e) : Success;
+    if (!e) e = failed;
+    failed = Success;
+    std::vector<std::function<Result()>> list = std::move(deferred);
+    deferred.clear();
+    for (auto &begin : list)
+        if (!e) e = begin();
+    if (!e) return exchange();
+    messages.clear();
+    return e;
 }
