@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	meta "github.com/parquet-go/parquet-go/format"
 )
 
 // table is a file of named columns, read whole.
@@ -62,6 +64,9 @@ func parquetTable(data []byte) (t *table, err error) {
 	for _, g := range f.Metadata().RowGroups {
 		for _, c := range g.Columns {
 			claimed += c.MetaData.TotalUncompressedSize
+			if err := checkPages(data, &c.MetaData); err != nil {
+				return nil, fmt.Errorf("damaged Parquet file: %w", err)
+			}
 		}
 	}
 	if claimed < 0 || claimed > maxFileBytes || f.NumRows() < 0 || f.NumRows() > maxRows {
@@ -86,6 +91,32 @@ func parquetTable(data []byte) (t *table, err error) {
 	}
 	t.rows = int(f.NumRows())
 	return t, nil
+}
+
+// checkPages refuses pages that reach beyond the file or claim more than any file may
+// hold: the reader allocates what a page's header says before it looks.
+func checkPages(data []byte, c *meta.ColumnMetaData) error {
+	at := c.DataPageOffset
+	if c.DictionaryPageOffset > 0 {
+		at = min(at, c.DictionaryPageOffset)
+	}
+	for end := at + c.TotalCompressedSize; at < end; {
+		if at < 0 || at > int64(len(data)) || end > int64(len(data)) {
+			return errors.New("a column lies outside it")
+		}
+		var h meta.PageHeader
+		left := bytes.NewReader(data[at:])
+		if err := thrift.NewDecoder(new(thrift.CompactProtocol).NewReader(left)).Decode(&h); err != nil {
+			return fmt.Errorf("a page's header: %w", err)
+		}
+		at = int64(len(data)) - int64(left.Len())
+		size := int64(h.CompressedPageSize)
+		if size < 0 || size > end-at || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxFileBytes {
+			return fmt.Errorf("a page claims %d bytes, %d uncompressed", size, h.UncompressedPageSize)
+		}
+		at += size
+	}
+	return nil
 }
 
 // csvTable reads comma-separated text with a header. All columns are texts.
