@@ -134,15 +134,18 @@ func TestOneIterationABatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		seconds func(call int, n int64) float64
 		failed  bool
+		waits   func(call int) bool // its workers were off their CPUs for half of the batch
 	}{
-		"grows": {func(_ int, n int64) float64 { return 3e-3 * float64(n) }, false},
+		"grows": {func(_ int, n int64) float64 { return 3e-3 * float64(n) }, false, nil},
 		"a cold first": {func(call int, n int64) float64 {
 			return map[bool]float64{true: 9e-3, false: 3e-3 * float64(n)}[call == 1]
-		}, false},
-		"one disturbed":          {func(call int, n int64) float64 { return 3e-3 * max(float64(n), map[bool]float64{true: 2}[call == 3]) }, false},
-		"made once":              {func(int, int64) float64 { return 3e-3 }, true},
-		"mostly a fixed cost":    {func(_ int, n int64) float64 { return 3e-3 + 1e-3*float64(n) }, true},
-		"too long to be doubled": {func(int, int64) float64 { return 0.3 }, false},
+		}, false, nil},
+		"one disturbed":                        {func(call int, n int64) float64 { return 3e-3 * max(float64(n), map[bool]float64{true: 2}[call == 3]) }, false, nil},
+		"made once":                            {func(int, int64) float64 { return 3e-3 }, true, nil},
+		"mostly a fixed cost":                  {func(_ int, n int64) float64 { return 3e-3 + 1e-3*float64(n) }, true, nil},
+		"too long to be doubled":               {func(int, int64) float64 { return 0.3 }, false, nil},
+		"as long as a slice of the CPU's time": {func(int, int64) float64 { return 4e-3 }, false, func(int) bool { return true }},
+		"as long as a slice, and once nothing was waited for": {func(int, int64) float64 { return 4e-3 }, true, func(call int) bool { return call < 6 }},
 	} {
 		f := newFake(1)
 		f.noise = 0
@@ -152,7 +155,11 @@ func TestOneIterationABatch(t *testing.T) {
 			calls++
 			s := c.seconds(calls, n)
 			f.spend(s)
-			return Timing{Seconds: s}
+			t := Timing{Seconds: s}
+			if c.waits != nil && c.waits(calls) {
+				t.OffCPUSeconds = s / 2
+			}
+			return t
 		}}
 		rows, _, err := l.Run(context.Background(), fakePlan(1), nil)
 		if err != nil {
