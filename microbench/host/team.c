@@ -34,6 +34,9 @@ typedef struct {
 	team *team;
 	int rank, cpu;
 	long iteration;
+	/* Of the last run: the clock at its begin and end, the CPU time between. */
+	double begin, end, on_cpu;
+	int moved;
 } worker;
 
 struct team {
@@ -51,7 +54,6 @@ struct team {
 	bench_kernel kernel;
 	void *arg;
 	long n;
-	double seconds;
 	team_report report;
 	int ranks, spins;
 	worker *workers;
@@ -176,28 +178,43 @@ static void *work(void *p)
 			return NULL;
 		team_barrier(t, w->rank);
 		/* The two readings of CPU time enclose those of the clock. */
-		double on_cpu = -on_cpu_seconds();
-		double begin = monotonic_seconds();
+		double on_cpu = on_cpu_seconds();
+		w->begin = monotonic_seconds();
 		for (long i = 0; i < t->n; i++) {
 			t->kernel(t->arg, w->rank, t->ranks);
 			team_barrier(t, w->rank);
 			w->iteration++;
 		}
-		double end = monotonic_seconds();
-		on_cpu += on_cpu_seconds();
-		int moved = sched_getcpu() != w->cpu;
+		w->end = monotonic_seconds();
+		w->on_cpu = on_cpu_seconds() - on_cpu;
+		w->moved = sched_getcpu() != w->cpu;
 		pthread_mutex_lock(&t->lock);
-		if (w->rank == 0) {
-			t->seconds = end - begin;
-			t->report.clock = end;
-		}
-		if (end - begin > on_cpu)
-			t->report.off_cpu += end - begin - on_cpu;
-		t->report.moved += moved;
 		if (++t->finished == t->ranks)
 			pthread_cond_signal(&t->done);
 		pthread_mutex_unlock(&t->lock);
 	}
+}
+
+/* A run lasts from the first worker's begin to the first one's end, when the last
+   barrier has found all work done. One worker's clock alone would not do: where
+   it is kept from its CPU as the others begin, they may be done before. */
+static double duration(team *t)
+{
+	double begin = t->workers[0].begin, end = t->workers[0].end;
+	for (int r = 1; r < t->ranks; r++) {
+		if (t->workers[r].begin < begin)
+			begin = t->workers[r].begin;
+		if (t->workers[r].end < end)
+			end = t->workers[r].end;
+	}
+	t->report = (team_report){.clock = end};
+	for (int r = 0; r < t->ranks; r++) {
+		double off = end - begin - t->workers[r].on_cpu;
+		if (off > 0)
+			t->report.off_cpu += off;
+		t->report.moved += t->workers[r].moved;
+	}
+	return end - begin;
 }
 
 double team_run(team *t, bench_kernel kernel, void *arg, long n)
@@ -207,14 +224,12 @@ double team_run(team *t, bench_kernel kernel, void *arg, long n)
 	t->arg = arg;
 	t->n = n;
 	t->finished = 0;
-	t->report = (team_report){0};
 	t->job++;
 	pthread_cond_broadcast(&t->start);
 	while (t->finished < t->ranks)
 		pthread_cond_wait(&t->done, &t->lock);
-	double s = t->seconds;
 	pthread_mutex_unlock(&t->lock);
-	return s;
+	return duration(t);
 }
 
 team_report team_last(const team *t) { return t->report; }

@@ -17,18 +17,17 @@ typedef struct team team;
 team *team_create(int ranks, const int *cpus, char *err, size_t errlen);
 
 /* team_run runs kernel n times on every rank, with a barrier after each
-   iteration, and returns the seconds of all n by CLOCK_MONOTONIC_RAW, read by
-   rank 0 once every rank is awake and after the last barrier. The caller
-   sleeps meanwhile. One caller at a time. */
+   iteration, and returns the seconds of all n by CLOCK_MONOTONIC_RAW, once every
+   rank is awake: from the first rank's begin to the first that leaves the last
+   barrier. The caller sleeps meanwhile. One caller at a time. */
 double team_run(team *t, bench_kernel kernel, void *arg, long n);
 
 /* What became of the workers in a team_run. */
 typedef struct {
-	/* off_cpu is for how many seconds a worker was not running between the
-	   two readings of the clock, all workers together: stopped, preempted, its
+	/* off_cpu is for how many seconds of those a worker was not running, all workers together: stopped, preempted, its
 	   control group's quota spent, waiting for a page. */
 	double off_cpu;
-	/* clock is the second reading. */
+	/* clock is what the clock read at their end. */
 	double clock;
 	/* moved counts the workers that ended on another CPU than theirs. */
 	int moved;

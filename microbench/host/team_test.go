@@ -56,8 +56,12 @@ func TestNewTeamReportsFailedPin(t *testing.T) {
 // Two workers that never wait for each other share a CPU: while one runs the other
 // does not, so for all of the time, and no less, one of them is off it.
 func TestWorkersOffTheirCPU(t *testing.T) {
-	b := newTestBackend(t, 2)
-	b.cpus = []int{b.cpus[0], b.cpus[0]}
+	cpu := newTestBackend(t, 2).cpus[0]
+	b, err := New(Options{CPUs: []int{cpu, cpu}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
 	c, err := b.Prepare(datasets.GEMM{Kernel: "peak", Type: datasets.FP64, Ops: 1 << 31, Ranks: 2})
 	if err != nil {
 		t.Fatal(err)
