@@ -26,6 +26,7 @@ func TestTheRealLibrariesWithoutAGPU(t *testing.T) {
 		Dir:  "testdata/real",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "cases": cases},
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", noSleep)
 			e.Setenv("BENCH_LIBCUDA", lib+"/nvidia/current/libcuda.so.1")
 			e.Setenv("BENCH_LIBCUBLASLT", lib+"/libcublasLt.so.12")
 			e.Setenv("LD_LIBRARY_PATH", lib+"/nvidia/current")

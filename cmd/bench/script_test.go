@@ -14,7 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// noSleep spares each process under the race detector the second that it else
+// sleeps as it ends.
+const noSleep = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", noSleep)
 	// A run in this very process starts the test binary again for its cases: it
 	// must not run the tests again, and with them such a run, for ever.
 	if len(os.Args) > 1 && slices.Contains([]string{childVerb, followVerb, guardVerb}, os.Args[1]) {
@@ -31,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			nights, err := filepath.Abs("../../reports/gate/testdata/nights")
 			e.Setenv("NIGHTS", nights)
+			e.Setenv("GORACE", noSleep)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -22,7 +22,8 @@ func TestSimulatedGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/simulated",
+		Dir:   "testdata/simulated",
+		Setup: func(e *testscript.Env) error { e.Setenv("GORACE", noSleep); return nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "cases": cases, "growing": growing,
 			// simulate TRUTH: bench finds the machine of a fakedriver.Truth in JSON.
