@@ -10,7 +10,6 @@ package predict
 
 import (
 	"fmt"
-	"math"
 
 	"bench/datasets"
 	"bench/predict/ceilings"
@@ -91,7 +90,12 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 		out.NotPredicted = "a pass of a whole model of which only the size is known"
 		return out
 	}
-	if !(math.Abs(w.FLOPs()) < mostCounted && math.Abs(w.Bytes()) < mostCounted) {
+	// Rows are read from files as they stand there.
+	if err := w.Validate(); err != nil {
+		out.NotPredicted = "no workload: " + err.Error()
+		return out
+	}
+	if w.FLOPs() >= mostCounted || w.Bytes() >= mostCounted {
 		out.NotPredicted = "a shape of 2^62 FLOP or bytes and more, which is no kernel of any device"
 		return out
 	}
