@@ -96,17 +96,25 @@ func chunkBegin(c *format.ColumnMetaData) int64 {
 
 // unmarshal decodes one Thrift structure that fills b.
 func unmarshal(b []byte, v any) error {
-	n, err := thriftLength(b)
+	n, err := ReadThrift(b, v)
 	if err == nil && n != len(b) {
 		err = corrupt("%d bytes follow a structure", len(b)-n)
-	}
-	if err == nil {
-		err = thrift.Unmarshal(new(thrift.CompactProtocol), b, v)
 	}
 	if err != nil && !errors.Is(err, errCorrupt) {
 		err = corrupt("%v", err)
 	}
 	return err
+}
+
+// ReadThrift decodes the structure in Thrift's compact protocol that b begins with,
+// and returns its length. The decoder allocates what a length says before it reads,
+// so that what claims more than b holds is refused first.
+func ReadThrift(b []byte, v any) (length int, err error) {
+	n, err := thriftLength(b)
+	if err != nil {
+		return 0, err
+	}
+	return n, thrift.Unmarshal(new(thrift.CompactProtocol), b[:n], v)
 }
 
 // marshal encodes one Thrift structure.

@@ -77,13 +77,10 @@ func decodeColumn(r io.ReaderAt, c *format.ColumnMetaData, k chunk) error {
 
 // page takes the next page off the chunk.
 func (k *chunk) page() error {
-	n, err := thriftLength(k.data)
-	if err != nil {
-		return err
-	}
 	var h format.PageHeader
-	if err := unmarshal(k.data[:n], &h); err != nil {
-		return err
+	n, err := ReadThrift(k.data, &h)
+	if err != nil {
+		return corrupt("the header of a page of column %s: %v", k.field.name, err)
 	}
 	k.data = k.data[n:]
 	compressed, size := int64(h.CompressedPageSize), int64(h.UncompressedPageSize)

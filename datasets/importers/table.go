@@ -12,8 +12,9 @@ import (
 	"strconv"
 	"strings"
 
+	"bench/datasets"
+
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
 	meta "github.com/parquet-go/parquet-go/format"
 )
 
@@ -38,6 +39,14 @@ type column struct {
 // maxRows bounds the rows of a file: a hundred times the largest known.
 const maxRows = 10 << 20
 
+// maxRatio is the most that a file may claim to be larger without its
+// compression, and maxRowsPerByte the most rows that a byte may hold: a hundred
+// times what published files do.
+const (
+	maxRatio       = 1000
+	maxRowsPerByte = 100
+)
+
 // parquetTable reads the flat columns of a Parquet file.
 func parquetTable(data []byte) (t *table, err error) {
 	// A damaged page can make the Parquet reader panic; to the user it is a
@@ -50,9 +59,13 @@ func parquetTable(data []byte) (t *table, err error) {
 	if bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/")) {
 		return nil, errors.New("a Git LFS pointer and not the file itself: fetch it with git lfs pull")
 	}
-	// The reader allocates what the footer's length claims before it looks.
-	if n := len(data); n < 12 || string(data[n-4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(data[n-8:])) > int64(n-12) {
+	// The reader allocates what the footer claims before it looks.
+	n := int64(len(data))
+	if n < 12 || string(data[n-4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(data[n-8:])) > n-12 {
 		return nil, errors.New("not a whole Parquet file: its end is missing or damaged")
+	}
+	if _, err := datasets.ReadThrift(data[n-8-int64(binary.LittleEndian.Uint32(data[n-8:])):n-8], new(meta.FileMetaData)); err != nil {
+		return nil, fmt.Errorf("damaged Parquet file: its footer: %w", err)
 	}
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
 		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
@@ -69,8 +82,8 @@ func parquetTable(data []byte) (t *table, err error) {
 			}
 		}
 	}
-	if claimed < 0 || claimed > maxFileBytes || f.NumRows() < 0 || f.NumRows() > maxRows {
-		return nil, fmt.Errorf("damaged or too large: it claims %d rows in %d bytes", f.NumRows(), claimed)
+	if claimed < 0 || claimed > min(maxFileBytes, maxRatio*n) || f.NumRows() < 0 || f.NumRows() > min(maxRows, maxRowsPerByte*n) {
+		return nil, fmt.Errorf("damaged or too large: its %d bytes claim to be %d rows in %d bytes", n, f.NumRows(), claimed)
 	}
 	t = &table{columns: map[string]*column{}}
 	for _, leaf := range f.Root().Columns() {
@@ -93,26 +106,28 @@ func parquetTable(data []byte) (t *table, err error) {
 	return t, nil
 }
 
-// checkPages refuses pages that reach beyond the file or claim more than any file may
-// hold: the reader allocates what a page's header says before it looks.
+// checkPages refuses pages that reach beyond the file or claim more than their
+// column does: the reader allocates what a page's header says before it looks.
 func checkPages(data []byte, c *meta.ColumnMetaData) error {
 	at := c.DataPageOffset
 	if c.DictionaryPageOffset > 0 {
 		at = min(at, c.DictionaryPageOffset)
 	}
+	uncompressed := int64(0)
 	for end := at + c.TotalCompressedSize; at < end; {
 		if at < 0 || at > int64(len(data)) || end > int64(len(data)) {
 			return errors.New("a column lies outside it")
 		}
 		var h meta.PageHeader
-		left := bytes.NewReader(data[at:])
-		if err := thrift.NewDecoder(new(thrift.CompactProtocol).NewReader(left)).Decode(&h); err != nil {
+		n, err := datasets.ReadThrift(data[at:], &h)
+		if err != nil {
 			return fmt.Errorf("a page's header: %w", err)
 		}
-		at = int64(len(data)) - int64(left.Len())
+		at += int64(n)
 		size := int64(h.CompressedPageSize)
-		if size < 0 || size > end-at || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxFileBytes {
-			return fmt.Errorf("a page claims %d bytes, %d uncompressed", size, h.UncompressedPageSize)
+		uncompressed += int64(h.UncompressedPageSize)
+		if size < 0 || size > end-at || h.UncompressedPageSize < 0 || uncompressed > c.TotalUncompressedSize {
+			return fmt.Errorf("a page claims %d bytes, %d uncompressed, of a column of %d", size, h.UncompressedPageSize, c.TotalUncompressedSize)
 		}
 		at += size
 	}
