@@ -14,6 +14,9 @@ import (
 
 	"bench/datasets"
 
+	// snappy, zstd: how far a page inflates, before it is inflated.
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	meta "github.com/parquet-go/parquet-go/format"
 )
@@ -129,9 +132,43 @@ func checkPages(data []byte, c *meta.ColumnMetaData) error {
 		if size < 0 || size > end-at || h.UncompressedPageSize < 0 || uncompressed > c.TotalUncompressedSize {
 			return fmt.Errorf("a page claims %d bytes, %d uncompressed, of a column of %d", size, h.UncompressedPageSize, c.TotalUncompressedSize)
 		}
+		body := data[at : at+size]
+		if h.Type == meta.DataPageV2 { // whose levels are never compressed
+			v := &h.DataPageHeaderV2.V
+			levels := int64(v.RepetitionLevelsByteLength) + int64(v.DefinitionLevelsByteLength)
+			if v.RepetitionLevelsByteLength < 0 || v.DefinitionLevelsByteLength < 0 || levels > size {
+				return fmt.Errorf("a page of %d bytes claims %d of levels", size, levels)
+			}
+			body = body[levels:]
+		}
+		if err := checkInflated(c.Codec, body, int64(h.UncompressedPageSize)); err != nil {
+			return err
+		}
 		at += size
 	}
 	return nil
+}
+
+// checkInflated refuses a page that says it inflates to more than its header does,
+// and any compression whose text does not say it: its decoder doubles its memory for
+// as long as a damaged page goes on.
+func checkInflated(codec meta.CompressionCodec, page []byte, most int64) error {
+	switch codec {
+	case meta.Uncompressed:
+		return nil
+	case meta.Snappy:
+		if n, err := snappy.DecodedLen(page); err == nil && int64(n) > most {
+			return fmt.Errorf("a page of %d bytes inflates to %d", most, n)
+		}
+		return nil // what else is wrong the decoder tells
+	case meta.Zstd:
+		var h zstd.Header
+		if err := h.Decode(page); err == nil && h.HasFCS && h.FrameContentSize > uint64(most) {
+			return fmt.Errorf("a page of %d bytes inflates to %d", most, h.FrameContentSize)
+		}
+		return nil
+	}
+	return fmt.Errorf("a column is compressed by %s, and must be by ZSTD or Snappy, or not at all: write it anew", codec)
 }
 
 // csvTable reads comma-separated text with a header. All columns are texts.
