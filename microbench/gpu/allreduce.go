@@ -181,7 +181,7 @@ func (b *Backend) newCollective(w datasets.Collective) (*gpuCase, error) {
 	}
 	c.gpuCase = b.newCase(work{gpus: b.gpus[:len(comms)], comms: comms, launch: w.Launch, launches: groupLaunches, inGraph: graphGroups,
 		enqueue: func(*cuda.Stream, int64) error { return c.lib.Enqueue(c.calls...) },
-		check:   c.verify, close: c.free, name: "nccl", version: c.lib.Version()}).(*gpuCase)
+		check:   c.verify, close: c.free, name: "nccl", version: c.lib.Version()})
 	return c.gpuCase, nil
 }
 

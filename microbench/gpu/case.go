@@ -35,9 +35,7 @@ type work struct {
 	flush bool
 	check func() (microbench.Check, error)
 	// close frees what was allocated. It may be nil.
-	close func() error
-	// loads is RoutedCase's, for an MoE layer; nil for all others.
-	loads         func() (active int64, maxLoad, meanLoad float64)
+	close         func() error
 	name, version string
 }
 
@@ -55,12 +53,16 @@ type gpuCase struct {
 	graphs []*cuda.Graph
 }
 
-type routedCase struct{ *gpuCase }
+// routedCase is an MoE layer's, which knows how its tokens fell.
+type routedCase struct {
+	microbench.Case
+	loads func() (active int64, maxLoad, meanLoad float64)
+}
 
 func (c routedCase) Loads() (active int64, maxLoad, meanLoad float64) { return c.loads() }
 
 // newCase makes a case of a work.
-func (b *Backend) newCase(w work) microbench.Case {
+func (b *Backend) newCase(w work) *gpuCase {
 	if w.gpus == nil {
 		w.gpus = b.gpus[:1]
 	}
@@ -70,9 +72,6 @@ func (b *Backend) newCase(w work) microbench.Case {
 	c := &gpuCase{b: b, work: w, held: max(1, min(maxHeld, maxHeldLaunches/max(w.launches, 1)))}
 	if w.launch == "graph" {
 		c.held = maxHeldGraphs
-	}
-	if w.loads != nil {
-		return routedCase{c}
 	}
 	return c
 }

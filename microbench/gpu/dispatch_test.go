@@ -134,7 +134,7 @@ func TestExpertParallelCheckSeesWhatGoesWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	team := c.(routedTeam).team
+	team := c.(routedCase).Case.(*team)
 	l := team.layers[1]
 	whole := l.steps
 	left := 0

@@ -154,7 +154,7 @@ func (b *Backend) fastest(plan *cublaslt.Plan, w work) (timed int, err error) {
 	var trials []*trial
 	for i := range plan.Algorithms {
 		plan.Use = i
-		c := b.newCase(w).(*gpuCase)
+		c := b.newCase(w)
 		var t microbench.Timing
 		for range 2 {
 			if t, err = c.Batch(1); err != nil {

@@ -63,7 +63,7 @@ func (b *Backend) prepareMoE(w datasets.MoELayer) (microbench.Case, error) {
 		if err != nil {
 			return nil, err
 		}
-		return routedTeam{t, loads}, nil
+		return routedCase{t, loads}, nil
 	}
 	l, err := b.newLayer(b.gpus[0], datasets.SuiteMoE, w.Type)
 	if err != nil {
@@ -73,18 +73,8 @@ func (b *Backend) prepareMoE(w datasets.MoELayer) (microbench.Case, error) {
 	if err := l.done(); err != nil {
 		return nil, err
 	}
-	work := l.work("")
-	work.loads = loads
-	return b.newCase(work), nil
+	return routedCase{b.newCase(l.work("")), loads}, nil
 }
-
-// routedTeam is a team that knows how its tokens fell.
-type routedTeam struct {
-	*team
-	loads func() (active int64, maxLoad, meanLoad float64)
-}
-
-func (t routedTeam) Loads() (active int64, maxLoad, meanLoad float64) { return t.loads() }
 
 // loadsOf is RoutedCase's Loads: of the experts, or of the groups that share them
 // out.

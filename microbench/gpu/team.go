@@ -99,7 +99,7 @@ func (b *Backend) newTeam(suite datasets.Suite, t datasets.DType, launch string,
 	w.launches += int64(len(c.layers[0].joints)) * (groupLaunches - 1)
 	w.enqueue = func(_ *cuda.Stream, i int64) error { return c.enqueueAll(i) }
 	w.check, w.close, w.name = c.verify, c.free, w.name+", NCCL "+c.lib.Version()
-	c.gpuCase = b.newCase(w).(*gpuCase)
+	c.gpuCase = b.newCase(w)
 	return c, nil
 }
 
