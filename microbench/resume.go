@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
+
+	// stats: the median.
+	"github.com/montanaflynn/stats"
 
 	"bench/datasets"
 	"bench/probes"
@@ -28,16 +30,22 @@ func CheckResume(began, now datasets.JournalHeader) error {
 	return nil
 }
 
-// CheckKept refuses a row that a journal holds and that no run of the plan can have
+// CheckKept refuses rows that a journal holds and that no run of the plan can have
 // written there. A journal's checksums find what a disk did to it, not what somebody
 // wrote.
-func CheckKept(p Plan, row *datasets.Row) error {
-	key := row.Workload.Key()
-	if !slices.ContainsFunc(p.Workloads, func(w datasets.Workload) bool { return w.Key() == key }) {
-		return fmt.Errorf("the case %s is not of the plan", key)
+func CheckKept(p Plan, rows []datasets.Row) error {
+	planned := map[string]bool{}
+	for _, w := range p.Workloads {
+		planned[w.Key()] = true
 	}
-	if err := checkMeasured(&row.Measurement); err != nil {
-		return fmt.Errorf("the case %s cannot have been measured: %w", key, err)
+	for i := range rows {
+		key := rows[i].Workload.Key()
+		if !planned[key] {
+			return fmt.Errorf("the case %s is not of the plan", key)
+		}
+		if err := checkMeasured(&rows[i].Measurement); err != nil {
+			return fmt.Errorf("the case %s cannot have been measured: %w", key, err)
+		}
 	}
 	return nil
 }
@@ -67,7 +75,7 @@ func checkMeasured(m *datasets.Measurement) error {
 			return fmt.Errorf("a sample took %v s", s)
 		}
 	}
-	if median := datasets.MedianInterval(m.SamplesS, DefaultSettings.Confidence).Median; m.TimeS != median {
+	if median, _ := stats.Median(m.SamplesS); m.TimeS != median {
 		return fmt.Errorf("its time is %v s, and the median of its samples %v s", m.TimeS, median)
 	}
 	return nil

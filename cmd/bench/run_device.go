@@ -148,6 +148,17 @@ func (p *part) owns(row *datasets.Row) bool {
 	return row.DeviceUUID == p.uuid && (row.Workload.Workers() > 1) == p.several || p.gpus == nil
 }
 
+// of are the rows that the part owns.
+func (p *part) of(rows []datasets.Row) []datasets.Row {
+	var out []datasets.Row
+	for i := range rows {
+		if p.owns(&rows[i]) {
+			out = append(out, rows[i])
+		}
+	}
+	return out
+}
+
 // parts plans the run: cases of one GPU run on each in turn, and those of several
 // on all together.
 func (t *target) parts(o microbench.Options) ([]part, error) {

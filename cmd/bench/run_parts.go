@@ -76,19 +76,13 @@ func (m *measuring) part(ctx context.Context, p *part, before int, show *progres
 		return err
 	}
 	defer closePart()
-	var done []datasets.Row
-	for i := range m.done {
-		if p.owns(&m.done[i]) {
-			done = append(done, m.done[i])
-		}
-	}
 	total := m.total()
 	loop := microbench.Loop{Backend: backend, Journal: m.journal.Append, Governor: m.governor, OnCase: func(now microbench.Progress) {
 		now.Done += before
 		now.Total = total
 		show.add(now)
 	}}
-	rows, notes, err := loop.Run(ctx, p.plan, done)
+	rows, notes, err := loop.Run(ctx, p.plan, p.of(m.done))
 	if n := backend.Renewals(); n > 0 && len(p.gpus) > 0 {
 		notes = append(notes, fmt.Sprintf("fresh measuring processes that faults made necessary: %d", n))
 	}
@@ -115,11 +109,12 @@ func (t *target) knows(done []datasets.Row) error {
 // checkKept refuses rows that the run's parts cannot have written.
 func checkKept(parts []part, done []datasets.Row) error {
 	for i := range done {
-		at := slices.IndexFunc(parts, func(p part) bool { return p.owns(&done[i]) })
-		if at < 0 {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.owns(&done[i]) }) {
 			return fmt.Errorf("the case %s is of no part of the plan", done[i].Workload.Key())
 		}
-		if err := microbench.CheckKept(parts[at].plan, &done[i]); err != nil {
+	}
+	for i := range parts {
+		if err := microbench.CheckKept(parts[i].plan, parts[i].of(done)); err != nil {
 			return err
 		}
 	}
