@@ -110,7 +110,7 @@ func unmarshal(b []byte, v any) error {
 // and returns its length. The decoder allocates what a length says before it reads,
 // so that what claims more than b holds is refused first.
 func ReadThrift(b []byte, v any) (length int, err error) {
-	n, err := thriftLength(b)
+	n, err := ThriftLength(b)
 	if err != nil {
 		return 0, err
 	}
@@ -122,10 +122,10 @@ func marshal(v any) ([]byte, error) {
 	return thrift.Marshal(new(thrift.CompactProtocol), v)
 }
 
-// thriftLength walks one structure in Thrift's compact protocol and returns
+// ThriftLength walks one structure in Thrift's compact protocol and returns
 // its length. It refuses texts and lists longer than what is left of b: the
 // decoder behind it allocates what a length says before it reads.
-func thriftLength(b []byte) (int, error) {
+func ThriftLength(b []byte) (int, error) {
 	w := thriftWalk{b: b}
 	w.structure(0)
 	return w.at, w.err

@@ -63,11 +63,14 @@ func parquetTable(data []byte) (t *table, err error) {
 		return nil, errors.New("a Git LFS pointer and not the file itself: fetch it with git lfs pull")
 	}
 	// The reader allocates what the footer claims before it looks.
-	n := int64(len(data))
-	if n < 12 || string(data[n-4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(data[n-8:])) > n-12 {
+	n, footer := int64(len(data)), int64(0)
+	if n >= 12 {
+		footer = int64(binary.LittleEndian.Uint32(data[n-8:]))
+	}
+	if n < 12 || string(data[n-4:]) != "PAR1" || footer > n-12 {
 		return nil, errors.New("not a whole Parquet file: its end is missing or damaged")
 	}
-	if _, err := datasets.ReadThrift(data[n-8-int64(binary.LittleEndian.Uint32(data[n-8:])):n-8], new(meta.FileMetaData)); err != nil {
+	if _, err := datasets.ThriftLength(data[n-8-footer : n-8]); err != nil {
 		return nil, fmt.Errorf("damaged Parquet file: its footer: %w", err)
 	}
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
