@@ -108,15 +108,8 @@ func (c *record) derive(w Workload, m *Measurement) {
 		if w.Kernel == "latency" {
 			return // one load after another is no bandwidth
 		}
-	case DecodeLayer:
-		c.tokensPerS = float64(w.Batch) / m.TimeS
-	case Attention:
-		c.tokensPerS = float64(w.Batch) * float64(w.QueryTokens) / m.TimeS
-	case ModelPass:
-		c.tokensPerS = float64(w.QueryTokens) / m.TimeS
-	case MoELayer:
-		c.tokensPerS = float64(w.Tokens) / m.TimeS
 	}
+	c.tokensPerS = TokensOf(w) / m.TimeS
 	c.bandwidth = c.bytes / m.TimeS
 }
 

@@ -130,6 +130,36 @@ func (k *key) flag(name string, v bool) *key {
 	return k
 }
 
+// CacheOf is the cache state that a workload asks for, "" where it has none.
+func CacheOf(w Workload) Cache {
+	switch w := w.(type) {
+	case GEMM:
+		return w.Cache
+	case Attention:
+		return w.Cache
+	case DecodeLayer:
+		return w.Cache
+	case MoELayer:
+		return w.Cache
+	}
+	return ""
+}
+
+// TokensOf is how many tokens a workload takes, 0 where that is no measure of it.
+func TokensOf(w Workload) float64 {
+	switch w := w.(type) {
+	case DecodeLayer:
+		return float64(w.Batch)
+	case Attention:
+		return float64(w.Batch) * float64(w.QueryTokens)
+	case ModelPass:
+		return float64(w.QueryTokens)
+	case MoELayer:
+		return float64(w.Tokens)
+	}
+	return 0
+}
+
 // positive reports the first value that is not above zero, as name, value
 // pairs.
 func positive(what string, named ...any) error {

@@ -45,7 +45,7 @@ func beyondCore(dev *datasets.Device, w datasets.Workload, seconds float64) stri
 // of those bytes memory need not deliver any, and of the rest each.
 func notCold(dev *datasets.Device, w datasets.Workload, seconds, memory float64) string {
 	last := dev.LastLevel()
-	if !(memory > 0) || !(seconds > 0) || cacheOf(w) != datasets.Cold || !(last.SizeBytes.Value > 0) {
+	if !(memory > 0) || !(seconds > 0) || datasets.CacheOf(w) != datasets.Cold || !(last.SizeBytes.Value > 0) {
 		return ""
 	}
 	all := func(c datasets.CacheLevel) float64 {
@@ -63,21 +63,6 @@ func notCold(dev *datasets.Device, w datasets.Workload, seconds, memory float64)
 	}
 	if rate, most := w.Bytes()/seconds, memory*implausibleBy/(1-share); rate > most {
 		return fmt.Sprintf("%.4g GB/s of cold operands are more than memory's %.4g GB/s in this run, and what caches can add, allow: the operands were in a cache", rate/1e9, memory/1e9)
-	}
-	return ""
-}
-
-// cacheOf is the cache state that a workload asks for.
-func cacheOf(w datasets.Workload) datasets.Cache {
-	switch w := w.(type) {
-	case datasets.GEMM:
-		return w.Cache
-	case datasets.Attention:
-		return w.Cache
-	case datasets.DecodeLayer:
-		return w.Cache
-	case datasets.MoELayer:
-		return w.Cache
 	}
 	return ""
 }

@@ -101,18 +101,11 @@ func ratesOf(w datasets.Workload, seconds float64) []formula {
 			out = append(out, formula{name, words, fmt.Sprintf("%s / %s", num(amount), num(seconds)), amount / seconds, unit})
 		}
 	}
-	tokens := int64(0)
 	switch w := w.(type) {
 	case datasets.Collective:
 		rate("algorithm", "size over time", float64(w.SizeBytes), "bytes/s")
 		rate("bus", "size × bus factor over time", float64(w.SizeBytes)*w.BusFactor(), "bytes/s")
 		return out
-	case datasets.Attention:
-		tokens = w.Batch * w.QueryTokens
-	case datasets.DecodeLayer:
-		tokens = w.Batch
-	case datasets.MoELayer:
-		tokens = w.Tokens
 	case datasets.Stream:
 		if w.Kernel == "latency" || w.Kernel == "launch" {
 			return nil
@@ -120,7 +113,7 @@ func ratesOf(w datasets.Workload, seconds float64) []formula {
 	}
 	rate("arithmetic", "FLOP over time", w.FLOPs(), "FLOP/s")
 	rate("bandwidth", "bytes over time", w.Bytes(), "bytes/s")
-	rate("throughput", "tokens over time", float64(tokens), "tokens/s")
+	rate("throughput", "tokens over time", datasets.TokensOf(w), "tokens/s")
 	return out
 }
 

@@ -47,20 +47,13 @@ func (p page) formula(f formula) {
 	p.line("", "(%s; %s)", f.words, f.unit)
 }
 
-// orNot is a number's text, or that it was not recorded where it is 0.
-func orNot[T int64 | float64](v T, write func(T) string) string {
-	if v == 0 {
-		return notRecorded
-	}
-	return write(v)
-}
-
 // noneOrNot is for figures of which the file does not tell 0 from unknown.
 const noneOrNot = "none, or not recorded"
 
-func orNone[T int64 | float64](v T, write func(T) string) string {
+// orElse is a number's text, or what 0 stands for: notRecorded or noneOrNot.
+func orElse[T int64 | float64](v T, zero string, write func(T) string) string {
 	if v == 0 {
-		return noneOrNot
+		return zero
 	}
 	return write(v)
 }
@@ -118,8 +111,8 @@ func (p page) method(run *datasets.Run, j *Joined) {
 		return
 	}
 	count := func(n int64) string { return Count(int(n)) }
-	p.line("a batch", "%s", orNot(m.BatchIterations, func(n int64) string { return count(n) + " iterations; a sample is a batch's seconds over them" }))
-	p.line("batches", "%s", orNot(int64(len(m.SamplesS)), func(n int64) string { return count(n) + " timed" }))
+	p.line("a batch", "%s", orElse(m.BatchIterations, notRecorded, func(n int64) string { return count(n) + " iterations; a sample is a batch's seconds over them" }))
+	p.line("batches", "%s", orElse(int64(len(m.SamplesS)), notRecorded, func(n int64) string { return count(n) + " timed" }))
 	warm := "until two windows of batches agreed; how many there were is " + notRecorded
 	if slices.Contains(m.Flags, datasets.FlagWarmup) {
 		warm = "windows of batches never agreed (no_warmup)"
@@ -147,20 +140,10 @@ func (p page) method(run *datasets.Run, j *Joined) {
 }
 
 func cacheState(w datasets.Workload) string {
-	state := datasets.Cache("")
-	switch w := w.(type) {
-	case datasets.GEMM:
-		state = w.Cache
-	case datasets.Attention:
-		state = w.Cache
-	case datasets.DecodeLayer:
-		state = w.Cache
-	case datasets.MoELayer:
-		state = w.Cache
-	case datasets.Stream:
+	if _, ok := w.(datasets.Stream); ok {
 		return "what the passes over the working set leave in the caches"
 	}
-	return string(state)
+	return string(datasets.CacheOf(w))
 }
 
 // sixDigits writes a time so that a reader can go on with it.
@@ -299,19 +282,19 @@ var flagMeanings = map[string]string{
 func (p page) conditions(m *datasets.Measurement) {
 	c := &m.Conditions
 	p.heading("Conditions")
-	p.line("clock", "%s", orNot(c.ClockHz, func(v float64) string { return scaled(v, 1000, "Hz", "kHz", "MHz", "GHz") }))
-	p.line("memory clock", "%s", orNot(c.MemoryClockHz, func(v float64) string { return scaled(v, 1000, "Hz", "kHz", "MHz", "GHz") }))
+	p.line("clock", "%s", orElse(c.ClockHz, notRecorded, func(v float64) string { return scaled(v, 1000, "Hz", "kHz", "MHz", "GHz") }))
+	p.line("memory clock", "%s", orElse(c.MemoryClockHz, notRecorded, func(v float64) string { return scaled(v, 1000, "Hz", "kHz", "MHz", "GHz") }))
 	p.line("governor", "%s", c.Governor)
 	p.line("throttled by", "%s", cmp.Or(strings.Join(c.ThrottleReasons, ", "), noneOrNot))
-	p.line("temperature", "%s", orNot(c.TemperatureC, func(v float64) string { return threeDigits(v) + " °C" }))
-	p.line("power", "%s", orNot(c.PowerWatt, func(v float64) string { return threeDigits(v) + " W" }))
+	p.line("temperature", "%s", orElse(c.TemperatureC, notRecorded, func(v float64) string { return threeDigits(v) + " °C" }))
+	p.line("power", "%s", orElse(c.PowerWatt, notRecorded, func(v float64) string { return threeDigits(v) + " W" }))
 	if m.Source != datasets.SourceImported {
 		share := func(v float64) string { return Percent(v) + " of the CPU time" }
-		p.line("other processes", "%s", orNone(c.OtherCPURatio, share))
-		p.line("other guests", "%s", orNone(c.StealRatio, share))
-		p.line("sentinel", "%s", orNot(c.SentinelRatio, func(v float64) string { return fmt.Sprintf("%.4g of its time when the run began", v) }))
-		p.line("load average", "%s", orNot(c.LoadAverage, threeDigits))
-		p.line("ECC errors", "%s", orNone(c.ECCErrors, func(n int64) string { return Count(int(n)) }))
+		p.line("other processes", "%s", orElse(c.OtherCPURatio, noneOrNot, share))
+		p.line("other guests", "%s", orElse(c.StealRatio, noneOrNot, share))
+		p.line("sentinel", "%s", orElse(c.SentinelRatio, notRecorded, func(v float64) string { return fmt.Sprintf("%.4g of its time when the run began", v) }))
+		p.line("load average", "%s", orElse(c.LoadAverage, notRecorded, threeDigits))
+		p.line("ECC errors", "%s", orElse(c.ECCErrors, noneOrNot, func(n int64) string { return Count(int(n)) }))
 	}
 	for _, f := range m.Flags {
 		p.line("flag "+f, "%s", cmp.Or(flagMeanings[f], "a flag that this version does not know"))

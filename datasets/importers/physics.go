@@ -39,7 +39,7 @@ func (p *peaks) see(d *datasets.Device, row *datasets.Row) {
 	if _, whole := w.(datasets.ModelPass); whole {
 		return // what a pass of an unknown model must move is not known
 	}
-	format, cache := formatOf(w)
+	format, cache := formatOf(w), datasets.CacheOf(w)
 	if peak := d.PeakFLOPs[w.DType()].Value; peak > 0 && computesInType(format) {
 		p.hold(d, row, "compute", w.FLOPs()/float64(max(w.Workers(), 1))/peak/t)
 	}
@@ -137,20 +137,15 @@ func (p *peaks) warnings() []string {
 	return out
 }
 
-// formatOf returns a workload's quantised form and cache state, where it has
-// them.
-func formatOf(w datasets.Workload) (format string, cache datasets.Cache) {
+// formatOf returns a workload's quantised form, where it has one.
+func formatOf(w datasets.Workload) string {
 	switch w := w.(type) {
 	case datasets.GEMM:
-		return w.Format, w.Cache
+		return w.Format
 	case datasets.MoELayer:
-		return w.Format, w.Cache
-	case datasets.Attention:
-		return "", w.Cache
-	case datasets.DecodeLayer:
-		return "", w.Cache
+		return w.Format
 	}
-	return "", ""
+	return ""
 }
 
 // computesInType reports whether products of this form run at the peak of the
