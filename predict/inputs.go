@@ -60,10 +60,10 @@ func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload) []Inpu
 	}
 	switch tier {
 	case datasets.TierCeilings:
+		if len(dev.Ceilings) > MostCeilings {
+			break
+		}
 		for i, c := range dev.Ceilings {
-			if len(dev.Ceilings) > MostCeilings {
-				break
-			}
 			try(Input{Name: c.Key, Unit: "s", Figure: datasets.Figure{Value: c.Seconds, Origin: datasets.Measured, Source: "a row of the same run"}},
 				func(d *datasets.Device, by float64) { d.Ceilings[i].Seconds *= by })
 		}

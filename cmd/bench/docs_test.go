@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,7 +113,7 @@ func staleReferences(name, doc, makefile string, tests map[string][]string) []st
 		}
 	}
 	for _, s := range spans {
-		if testWord.MatchString(s) && !slices.ContainsFunc(slices.Collect(mapValues(tests)), func(n []string) bool { return slices.Contains(n, s) }) {
+		if testWord.MatchString(s) && !slices.ContainsFunc(slices.Collect(maps.Values(tests)), func(n []string) bool { return slices.Contains(n, s) }) {
 			stale("there is no %s", s)
 		}
 		if pathWord.MatchString(s) {
@@ -127,16 +128,6 @@ func staleReferences(name, doc, makefile string, tests map[string][]string) []st
 		}
 	}
 	return out
-}
-
-func mapValues[K comparable, V any](m map[K]V) func(func(V) bool) {
-	return func(yield func(V) bool) {
-		for _, v := range m {
-			if !yield(v) {
-				return
-			}
-		}
-	}
 }
 
 // staleTest says what is wrong with a "go test" command, or "": each alternative of

@@ -24,8 +24,9 @@ double team_run(team *t, bench_kernel kernel, void *arg, long n);
 
 /* What became of the workers in a team_run. */
 typedef struct {
-	/* off_cpu is for how many seconds of those a worker was not running, all workers together: stopped, preempted, its
-	   control group's quota spent, waiting for a page. */
+	/* off_cpu is for how many seconds of those a worker was not running, all
+	   workers together: stopped, preempted, its control group's quota spent,
+	   waiting for a page. */
 	double off_cpu;
 	/* clock is what the clock read at their end. */
 	double clock;
