@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"bench/microbench/doctable"
+
 	"bench/datasets"
 )
 
@@ -118,22 +120,9 @@ func BenchmarkStoppingStudy(b *testing.B) {
 		}
 		b.Log("\n" + t.String())
 		if path := os.Getenv("STUDY_DOC"); path != "" {
-			if err := replaceBetween(path, "<!-- stopping study -->\n", "<!-- end -->", t.String()); err != nil {
+			if err := doctable.Write(path, "stopping-study", t.String()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
-}
-
-func replaceBetween(path, begin, end, text string) error {
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(doc), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the table", path)
-	}
-	return os.WriteFile(path, []byte(before+begin+text+end+after), 0o644)
 }

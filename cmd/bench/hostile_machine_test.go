@@ -16,6 +16,7 @@ import (
 	"github.com/montanaflynn/stats"
 
 	"bench/datasets"
+	"bench/microbench/doctable"
 	"bench/probes"
 	"bench/reports"
 )
@@ -105,14 +106,7 @@ func TestHostileMachine(t *testing.T) {
 		t.Fatalf("of %d figures of quiet runs %d cannot be judged: nothing is known, and nothing written; try again when the machine is quiet", cases, unjudged)
 	}
 	if path := os.Getenv("HOSTILE_DOC"); path != "" {
-		const begin, end = "<!-- begin: make hostile -->\n", "<!-- end: make hostile -->\n"
-		doc := text(path)
-		before, rest, ok := strings.Cut(doc, begin)
-		_, after, ok2 := strings.Cut(rest, end)
-		if !ok || !ok2 {
-			t.Fatalf("%s has no place for the table", path)
-		}
-		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
+		if err := doctable.Write(path, "hostile", b.String()); err != nil {
 			t.Fatal(err)
 		}
 	}

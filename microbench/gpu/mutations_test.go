@@ -15,48 +15,12 @@ import (
 	"bench/cuda/kernels"
 	"bench/cuda/simt"
 	"bench/microbench"
+	"bench/microbench/doctable"
+	"bench/microbench/mutation"
 )
 
-// mutation is a fault put into a kernel's source: in the file the text Old, the
-// first after the first After, becomes New. Both are whole statements, or
-// expressions where Expr is set.
-type mutation struct {
-	// Kernel is the source that it is a fault of; File is where it is put: Kernel.cu
-	// where that is empty, else a header.
-	Kernel, File string
-	Kind         kind
-	Name         string
-	After        string
-	Old, New     string
-	Expr         bool
-	// On names the workloads of which the check of at least one must see it.
-	On string
-}
-
-// kind is what a mutation is an instance of.
-type kind string
-
-const (
-	tail      kind = "element left out"
-	omitted   kind = "part omitted"
-	truncated kind = "truncated sum"
-	scaled    kind = "wrong scale"
-	stale     kind = "stale data"
-	index     kind = "wrong index"
-	mask      kind = "wrong mask"
-	race      kind = "race"
-	bounds    kind = "out of bounds"
-)
-
-// kinds in the order of the table.
-var kinds = []kind{tail, omitted, truncated, scaled, stale, index, mask, race, bounds}
-
-func (m mutation) file() string {
-	if m.File != "" {
-		return m.File
-	}
-	return m.Kernel + ".cu"
-}
+// kinds are those of these mutations, in the order of the table of docs/kernels.md.
+var kinds = []mutation.Kind{mutation.Tail, mutation.Omitted, mutation.Truncated, mutation.Scaled, mutation.Stale, mutation.Index, mutation.Mask, mutation.Race, mutation.Bounds}
 
 // outcome is who sees a mutation: the comparison of the answer with its reference
 // that a case makes before it is timed, the SIMT machine's watch over memory and
@@ -71,7 +35,7 @@ func TestMutationsAreSeen(t *testing.T) {
 	all := os.Getenv("BENCH_MUTATIONS") == "all"
 	var numbers []int
 	for n, m := range mutations {
-		if all || m.Kernel == "latency" && m.Kind != race && m.Kind != bounds {
+		if all || m.Kernel == "latency" && m.Kind != mutation.Race && m.Kind != mutation.Bounds {
 			numbers = append(numbers, n)
 		}
 	}
@@ -96,7 +60,7 @@ func TestMutationsAreSeen(t *testing.T) {
 				return mutantChild(t, library, n, m.On)
 			}
 			o := outcome{Answer: tried(plain).Answer}
-			if checked != "" && (m.Kind == race || m.Kind == bounds) {
+			if checked != "" && (m.Kind == mutation.Race || m.Kind == mutation.Bounds) {
 				o.Machine = tried(checked).Machine
 			}
 			if o == (outcome{}) {
@@ -107,7 +71,7 @@ func TestMutationsAreSeen(t *testing.T) {
 		})
 	}
 	if all && len(seen) == len(mutations) {
-		if err := writeMutations("../../docs/kernels.md", seen); err != nil {
+		if err := writeMutations(seen); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,7 +129,14 @@ func mutantSources(t *testing.T, numbers []int) (dir string) {
 			t.Fatal(err)
 		}
 		name := filepath.Base(path)
-		write(name, mutated(t, name, string(text), numbers))
+		mutated, err := mutation.Apply(name, string(text), mutations, numbers, func(n int) string { return fmt.Sprintf("bench_mutant(%d)", n+1) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mutated != string(text) {
+			mutated = "bool bench_mutant(int); " + mutated
+		}
+		write(name, mutated)
 	}
 	// Chosen when the library is loaded.
 	write("mutant.cu", `#include <cstdlib>
@@ -174,54 +145,6 @@ static const int number = chosen ? atoi(chosen) : 0;
 __attribute__((no_sanitize("thread"))) bool bench_mutant(int n) { return n == number; }
 `)
 	return dir
-}
-
-// mutated is a source with its mutations, each where bench_mutant has its number,
-// counted from 1.
-func mutated(t *testing.T, file, text string, numbers []int) string {
-	t.Helper()
-	type place struct {
-		at, end int
-		with    string
-	}
-	var places []place
-	for _, n := range numbers {
-		m := mutations[n]
-		if m.file() != file {
-			continue
-		}
-		before, rest, found := strings.Cut(text, m.After)
-		if !found {
-			t.Fatalf("%s: %q is not in %s", m.Name, m.After, file)
-		}
-		if c := strings.Count(rest, m.Old); c == 0 || c > 1 && m.After == "" {
-			t.Fatalf("%s: %q is in %s %d times", m.Name, m.Old, file, c)
-		}
-		at := len(before) + len(m.After) + strings.Index(rest, m.Old)
-		with := func(original string) string {
-			if m.Expr {
-				return fmt.Sprintf("(bench_mutant(%d) ? (%s) : (%s))", n+1, m.New, original)
-			}
-			return fmt.Sprintf("{ if (bench_mutant(%d)) { %s } else { %s } }", n+1, m.New, original)
-		}
-		// Several of the same text nest.
-		if i := slices.IndexFunc(places, func(p place) bool { return p.at == at && p.end == at+len(m.Old) }); i >= 0 {
-			places[i].with = with(places[i].with)
-			continue
-		}
-		places = append(places, place{at, at + len(m.Old), with(m.Old)})
-	}
-	if len(places) == 0 {
-		return text
-	}
-	slices.SortFunc(places, func(a, b place) int { return b.at - a.at })
-	for i, p := range places {
-		if i > 0 && p.end > places[i-1].at {
-			t.Fatalf("two mutations of %s overlap at %q", file, text[p.at:p.end])
-		}
-		text = text[:p.at] + p.with + text[p.end:]
-	}
-	return "bool bench_mutant(int); " + text
 }
 
 func compiledMutants(t *testing.T, dir string, checked bool) (library string) {
@@ -308,38 +231,23 @@ func (m mutationWorkload) judged(t *testing.T, library, log string) (o outcome) 
 	return o
 }
 
-// counts is how many mutations of a kernel there are: a row of the table of
-// docs/kernels.md as far as the list says it.
-func counts(kernel string) string {
-	of, all := map[kind]int{}, 0
-	for _, m := range mutations {
-		if kernel == "all" || m.Kernel == kernel {
-			of[m.Kind]++
-			all++
-		}
-	}
-	row := fmt.Sprintf("| %s | %d |", kernel, all)
-	for _, k := range kinds {
-		row += fmt.Sprintf(" %s |", strings.TrimPrefix(fmt.Sprint(of[k]), "0"))
-	}
-	return row
-}
-
 // The table of docs/kernels.md is of these mutations.
 func TestMutationsTableIsOfTheList(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/kernels.md")
+	table, err := doctable.Read(kernelsPage, "mutations")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range append(kernels.Names(), "all") {
-		if !strings.Contains(string(doc), "\n"+counts(name)+" ") {
-			t.Errorf("docs/kernels.md has no row %s: run make mutations", counts(name))
+		if row := mutation.Counts(mutations, kinds, name); !strings.Contains("\n"+table, "\n"+row+" ") {
+			t.Errorf("%s has no row %s: run make mutations", kernelsPage, row)
 		}
 	}
 }
 
-// writeMutations writes the table between its marks in a document.
-func writeMutations(path string, seen map[int]outcome) error {
+const kernelsPage = "../../docs/kernels.md"
+
+// writeMutations writes the table of docs/kernels.md.
+func writeMutations(seen map[int]outcome) error {
 	var b strings.Builder
 	b.WriteString("| kernels | mutations |")
 	for _, k := range kinds {
@@ -357,17 +265,7 @@ func writeMutations(path string, seen map[int]outcome) error {
 				machine++
 			}
 		}
-		fmt.Fprintf(&b, "%s %d | %d |\n", counts(name), answer, machine)
+		fmt.Fprintf(&b, "%s %d | %d |\n", mutation.Counts(mutations, kinds, name), answer, machine)
 	}
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	const begin, end = "<!-- begin: make mutations -->\n", "<!-- end: make mutations -->"
-	before, rest, ok := strings.Cut(string(doc), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the table of mutations", path)
-	}
-	return os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644)
+	return doctable.Write(kernelsPage, "mutations", b.String())
 }

@@ -1,122 +1,102 @@
 package host
 
-import "bench/datasets"
-
-// mutation is a fault put into a kernel's source: in File the text Old becomes
-// New. Both are whole statements, or expressions where Expr is set. Old is found
-// once, or is the first after the first After.
-type mutation struct {
-	Kind                  string
-	Name                  string
-	File, After, Old, New string
-	Expr                  bool
-	// On names the workloads of which at least one must come out wrong.
-	On string
-}
-
-// The kinds, in the order of the table of docs/measuring.md, as docs/kernels.md has
-// those of the CUDA kernels.
-const (
-	tail      = "element left out"
-	omitted   = "part omitted"
-	truncated = "truncated sum"
-	scaled    = "wrong scale"
-	stale     = "stale data"
-	index     = "wrong index"
-	race      = "race"
+import (
+	"bench/datasets"
+	"bench/microbench/mutation"
 )
 
-var kinds = []string{tail, omitted, truncated, scaled, stale, index, race}
+// kinds are those of these mutations, in the order of the table of docs/measuring.md.
+var kinds = []mutation.Kind{mutation.Tail, mutation.Omitted, mutation.Truncated, mutation.Scaled, mutation.Stale, mutation.Index, mutation.Race}
 
 // mutations are the faults that the answers' checks must see: an element left
 // out, a race, a wrong scale, a stale line, a truncated accumulation, an omitted
 // rank, expert or head, a wrong end of the context.
-var mutations = []mutation{
+var mutations = []mutation.Mutation{
 	// Passes over memory.
-	{Kind: tail, Name: "write leaves out the last element", File: "stream.c", After: "case STREAM_WRITE:", Old: "for (; i < n; i++) a[i] = q;", New: "for (; i + 1 < n; i++) a[i] = q;", On: "write"},
-	{Kind: tail, Name: "write_nt leaves out the last element", File: "stream.c", After: "case STREAM_WRITE_NT:", Old: "for (; i < n; i++) a[i] = q;", New: "for (; i + 1 < n; i++) a[i] = q;", On: "write_nt"},
-	{Kind: stale, Name: "copy repeats a stale line", File: "stream.c", After: "case STREAM_COPY:", Old: "STORE(b + j, LOAD(a + j));", New: "STORE(b + j, LOAD(a + i));", On: "copy"},
-	{Kind: tail, Name: "copy leaves out the last element", File: "stream.c", After: "case STREAM_COPY:", Old: "for (; i < n; i++) b[i] = a[i];", New: "for (; i + 1 < n; i++) b[i] = a[i];", On: "copy"},
-	{Kind: omitted, Name: "copy_nt copies nothing", File: "stream.c", After: "case STREAM_COPY_NT:", Old: "NT(b + j, LOAD(a + j));", New: ";", On: "copy_nt"},
-	{Kind: scaled, Name: "scale adds", File: "stream.c", Old: "STORE(b + j, MUL(vq, LOAD(a + j)));", New: "STORE(b + j, ADD(vq, LOAD(a + j)));", On: "scale"},
-	{Kind: scaled, Name: "scale forgets the factor at the end", File: "stream.c", Old: "b[i] = q * a[i];", New: "b[i] = a[i];", On: "scale"},
-	{Kind: omitted, Name: "triad drops its product at the end", File: "stream.c", After: "case STREAM_TRIAD:", Old: "c[i] = a[i] + q * b[i];", New: "c[i] = a[i];", On: "triad"},
-	{Kind: index, Name: "triad_nt exchanges its operands", File: "stream.c", Old: "NT(c + j, FMA(vq, LOAD(b + j), LOAD(a + j)));", New: "NT(c + j, FMA(vq, LOAD(a + j), LOAD(b + j)));", On: "triad_nt"},
-	{Kind: omitted, Name: "read leaves out a lane", File: "stream.c", Old: "for (int l = 0; l < (L); l++) sum += lane[l];", New: "for (int l = 1; l < (L); l++) sum += lane[l];", On: "read"},
-	{Kind: tail, Name: "read leaves out the last element", File: "stream.c", Old: "for (; i < n; i++) sum += a[i];", New: "for (; i + 1 < n; i++) sum += a[i];", On: "read"},
-	{Kind: omitted, Name: "latency follows one load of eight", File: "latency.c", Old: "at = at->next->next->next->next->next->next->next->next;", New: "at = at->next;", On: "latency"},
-	{Kind: tail, Name: "latency leaves out the last loads", File: "latency.c", After: "i += 8)", Old: "for (; i < n; i++) at = at->next;", New: ";", On: "latency"},
-	{Kind: index, Name: "latency has several short cycles", File: "latency.c", Old: "random64(&seed) % i", New: "random64(&seed) % (i + 1)", Expr: true, On: "latency"},
+	{Kind: mutation.Tail, Name: "write leaves out the last element", File: "stream.c", After: "case STREAM_WRITE:", Old: "for (; i < n; i++) a[i] = q;", New: "for (; i + 1 < n; i++) a[i] = q;", On: "write"},
+	{Kind: mutation.Tail, Name: "write_nt leaves out the last element", File: "stream.c", After: "case STREAM_WRITE_NT:", Old: "for (; i < n; i++) a[i] = q;", New: "for (; i + 1 < n; i++) a[i] = q;", On: "write_nt"},
+	{Kind: mutation.Stale, Name: "copy repeats a stale line", File: "stream.c", After: "case STREAM_COPY:", Old: "STORE(b + j, LOAD(a + j));", New: "STORE(b + j, LOAD(a + i));", On: "copy"},
+	{Kind: mutation.Tail, Name: "copy leaves out the last element", File: "stream.c", After: "case STREAM_COPY:", Old: "for (; i < n; i++) b[i] = a[i];", New: "for (; i + 1 < n; i++) b[i] = a[i];", On: "copy"},
+	{Kind: mutation.Omitted, Name: "copy_nt copies nothing", File: "stream.c", After: "case STREAM_COPY_NT:", Old: "NT(b + j, LOAD(a + j));", New: ";", On: "copy_nt"},
+	{Kind: mutation.Scaled, Name: "scale adds", File: "stream.c", Old: "STORE(b + j, MUL(vq, LOAD(a + j)));", New: "STORE(b + j, ADD(vq, LOAD(a + j)));", On: "scale"},
+	{Kind: mutation.Scaled, Name: "scale forgets the factor at the end", File: "stream.c", Old: "b[i] = q * a[i];", New: "b[i] = a[i];", On: "scale"},
+	{Kind: mutation.Omitted, Name: "triad drops its product at the end", File: "stream.c", After: "case STREAM_TRIAD:", Old: "c[i] = a[i] + q * b[i];", New: "c[i] = a[i];", On: "triad"},
+	{Kind: mutation.Index, Name: "triad_nt exchanges its operands", File: "stream.c", Old: "NT(c + j, FMA(vq, LOAD(b + j), LOAD(a + j)));", New: "NT(c + j, FMA(vq, LOAD(a + j), LOAD(b + j)));", On: "triad_nt"},
+	{Kind: mutation.Omitted, Name: "read leaves out a lane", File: "stream.c", Old: "for (int l = 0; l < (L); l++) sum += lane[l];", New: "for (int l = 1; l < (L); l++) sum += lane[l];", On: "read"},
+	{Kind: mutation.Tail, Name: "read leaves out the last element", File: "stream.c", Old: "for (; i < n; i++) sum += a[i];", New: "for (; i + 1 < n; i++) sum += a[i];", On: "read"},
+	{Kind: mutation.Omitted, Name: "latency follows one load of eight", File: "latency.c", Old: "at = at->next->next->next->next->next->next->next->next;", New: "at = at->next;", On: "latency"},
+	{Kind: mutation.Tail, Name: "latency leaves out the last loads", File: "latency.c", After: "i += 8)", Old: "for (; i < n; i++) at = at->next;", New: ";", On: "latency"},
+	{Kind: mutation.Index, Name: "latency has several short cycles", File: "latency.c", Old: "random64(&seed) % i", New: "random64(&seed) % (i + 1)", Expr: true, On: "latency"},
 
 	// Matrix products.
-	{Kind: truncated, Name: "a tile's accumulation is truncated", File: "gemm_tile.h", After: "#define TILE", Old: "p < kg", New: "p < kg - 1", Expr: true, On: "gemm"},
-	{Kind: truncated, Name: "a tile forgets earlier blocks of k", File: "gemm_tile.h", Old: "add ? ADD(s[i][j], LOAD(at)) : s[i][j]", New: "s[i][j]", Expr: true, On: "gemm"},
-	{Kind: stale, Name: "a product adds to a stale C", File: "gemm.c", Old: "g->micro(kg, at, bt, ct, w->n, pc > 0);", New: "g->micro(kg, at, bt, ct, w->n, 1);", On: "gemm"},
-	{Kind: stale, Name: "few rows: C is not cleared", File: "gemm_tile.h", Old: "memset(c + i * ldc, 0, (size_t)n * sizeof *c);", New: ";", On: "skinny"},
-	{Kind: truncated, Name: "few rows: the last row of B is left out", File: "gemm_tile.h", After: "for (; p + 8 <= k;", Old: "p < k", New: "p + 1 < k", Expr: true, On: "skinny"},
-	{Kind: tail, Name: "few rows: the last column is left out", File: "gemm_tile.h", After: "#define SWEEP", Old: "e < n", New: "e + 1 < n", Expr: true, On: "skinny"},
-	{Kind: omitted, Name: "few rows: the last rank leaves out a line", File: "gemm.c", Old: "(rank + 1) * lines / ranks * line", New: "(rank + 1) * lines / ranks * line - line", Expr: true, On: "skinny"},
-	{Kind: tail, Name: "the last column of an edge is left out", File: "gemm.c", Old: "memcpy(c + i * ldc * g->unit, scratch + (size_t)i * line, width);", New: "memcpy(c + i * ldc * g->unit, scratch + (size_t)i * line, width - g->unit);", On: "gemm"},
-	{Kind: stale, Name: "an edge adds to stale scratch", File: "gemm.c", Old: "memcpy(scratch + (size_t)i * line, c + i * ldc * g->unit, width);", New: ";", On: "gemm"},
-	{Kind: truncated, Name: "the last unit of k is zero", File: "gemm.c", Old: "to[p++ * g->mr + r] = last;", New: "to[p++ * g->mr + r] = 0;", On: "gemm narrow"},
-	{Kind: omitted, Name: "the last rank makes no block", File: "gemm.c", Old: "block(w, a, b, sums, w->pack + (size_t)rank * gemm_pack_bytes(g), i0, i1, j0, j1);", New: "if (rank + 1 < ranks) block(w, a, b, sums, w->pack + (size_t)rank * gemm_pack_bytes(g), i0, i1, j0, j1);", On: "gemm"},
-	{Kind: tail, Name: "bf16: a row's last sum is not narrowed", File: "gemm.c", After: "static void narrow", Old: "i < n", New: "i + 1 < n", Expr: true, On: "gemm bf16"},
-	{Kind: omitted, Name: "bf16, few rows: odd rows of B are left out", File: "gemm_skinny.c", Old: "q + 1 < k - p ? cols : 0", New: "0", Expr: true, On: "skinny bf16"},
-	{Kind: index, Name: "int8, few rows: columns mixed up", File: "gemm_skinny.c", Old: "y[q + v]", New: "y[q]", Expr: true, On: "skinny int8"},
+	{Kind: mutation.Truncated, Name: "a tile's accumulation is truncated", File: "gemm_tile.h", After: "#define TILE", Old: "p < kg", New: "p < kg - 1", Expr: true, On: "gemm"},
+	{Kind: mutation.Truncated, Name: "a tile forgets earlier blocks of k", File: "gemm_tile.h", Old: "add ? ADD(s[i][j], LOAD(at)) : s[i][j]", New: "s[i][j]", Expr: true, On: "gemm"},
+	{Kind: mutation.Stale, Name: "a product adds to a stale C", File: "gemm.c", Old: "g->micro(kg, at, bt, ct, w->n, pc > 0);", New: "g->micro(kg, at, bt, ct, w->n, 1);", On: "gemm"},
+	{Kind: mutation.Stale, Name: "few rows: C is not cleared", File: "gemm_tile.h", Old: "memset(c + i * ldc, 0, (size_t)n * sizeof *c);", New: ";", On: "skinny"},
+	{Kind: mutation.Truncated, Name: "few rows: the last row of B is left out", File: "gemm_tile.h", After: "for (; p + 8 <= k;", Old: "p < k", New: "p + 1 < k", Expr: true, On: "skinny"},
+	{Kind: mutation.Tail, Name: "few rows: the last column is left out", File: "gemm_tile.h", After: "#define SWEEP", Old: "e < n", New: "e + 1 < n", Expr: true, On: "skinny"},
+	{Kind: mutation.Omitted, Name: "few rows: the last rank leaves out a line", File: "gemm.c", Old: "(rank + 1) * lines / ranks * line", New: "(rank + 1) * lines / ranks * line - line", Expr: true, On: "skinny"},
+	{Kind: mutation.Tail, Name: "the last column of an edge is left out", File: "gemm.c", Old: "memcpy(c + i * ldc * g->unit, scratch + (size_t)i * line, width);", New: "memcpy(c + i * ldc * g->unit, scratch + (size_t)i * line, width - g->unit);", On: "gemm"},
+	{Kind: mutation.Stale, Name: "an edge adds to stale scratch", File: "gemm.c", Old: "memcpy(scratch + (size_t)i * line, c + i * ldc * g->unit, width);", New: ";", On: "gemm"},
+	{Kind: mutation.Truncated, Name: "the last unit of k is zero", File: "gemm.c", Old: "to[p++ * g->mr + r] = last;", New: "to[p++ * g->mr + r] = 0;", On: "gemm narrow"},
+	{Kind: mutation.Omitted, Name: "the last rank makes no block", File: "gemm.c", Old: "block(w, a, b, sums, w->pack + (size_t)rank * gemm_pack_bytes(g), i0, i1, j0, j1);", New: "if (rank + 1 < ranks) block(w, a, b, sums, w->pack + (size_t)rank * gemm_pack_bytes(g), i0, i1, j0, j1);", On: "gemm"},
+	{Kind: mutation.Tail, Name: "bf16: a row's last sum is not narrowed", File: "gemm.c", After: "static void narrow", Old: "i < n", New: "i + 1 < n", Expr: true, On: "gemm bf16"},
+	{Kind: mutation.Omitted, Name: "bf16, few rows: odd rows of B are left out", File: "gemm_skinny.c", Old: "q + 1 < k - p ? cols : 0", New: "0", Expr: true, On: "skinny bf16"},
+	{Kind: mutation.Index, Name: "int8, few rows: columns mixed up", File: "gemm_skinny.c", Old: "y[q + v]", New: "y[q]", Expr: true, On: "skinny int8"},
 
 	// Multiply-adds in registers.
-	{Kind: truncated, Name: "peak: a loop too few", File: "peak.c", After: "#define BODY", Old: "i < loops", New: "i < loops - 1", Expr: true, On: "peak"},
-	{Kind: omitted, Name: "peak: half of the arithmetic is gone", File: "peak.c", After: "#define BODY", Old: "EACH(OP_C)", New: ";", On: "peak"},
+	{Kind: mutation.Truncated, Name: "peak: a loop too few", File: "peak.c", After: "#define BODY", Old: "i < loops", New: "i < loops - 1", Expr: true, On: "peak"},
+	{Kind: mutation.Omitted, Name: "peak: half of the arithmetic is gone", File: "peak.c", After: "#define BODY", Old: "EACH(OP_C)", New: ";", On: "peak"},
 
 	// All-reduce.
-	{Kind: omitted, Name: "one shot omits a rank", File: "allreduce.c", Old: "reducer(a)(&a->out[rank], 1, a->in, ranks, 0, a->count, 0);", New: "reducer(a)(&a->out[rank], 1, a->in, ranks - 1, 0, a->count, 0);", On: "direct"},
-	{Kind: omitted, Name: "a rank does not get the result", File: "allreduce.c", Old: "reducer(a)(a->out, ranks, a->in, ranks, from, to, a->stream);", New: "reducer(a)(a->out, ranks - 1, a->in, ranks, from, to, a->stream);", On: "direct"},
-	{Kind: tail, Name: "the last element is left out", File: "allreduce.c", Old: "end < n ? end : n", New: "end < n ? end : n - 1", Expr: true, On: "ring"},
-	{Kind: race, Name: "the ring does not wait for its neighbour", File: "allreduce.c", Old: "spin_until(&a->progress[left].done, begin + step);", New: "if (rank == 0) bench_late();", On: "ring"},
-	{Kind: index, Name: "the ring gathers the wrong segment", File: "allreduce.c", Old: "((rank - k) % ranks + ranks) % ranks", New: "((rank - k + gather) % ranks + ranks) % ranks", Expr: true, On: "ring"},
-	{Kind: omitted, Name: "a sum omits its last source", File: "reduce_body.h", After: "const T *first", Old: "s < ns", New: "s < ns - 1", Expr: true, On: "direct"},
-	{Kind: tail, Name: "a sum leaves out the last element", File: "reduce_body.h", After: "WHOLE(p + j", Old: "i < to", New: "i + 1 < to", Expr: true, On: "ring"},
-	{Kind: omitted, Name: "bf16: the rest omits its last source", File: "reduce_body.h", After: "#define ELEMENT_BF16", Old: "s < ns", New: "s < ns - 1", Expr: true, On: "direct bf16"},
+	{Kind: mutation.Omitted, Name: "one shot omits a rank", File: "allreduce.c", Old: "reducer(a)(&a->out[rank], 1, a->in, ranks, 0, a->count, 0);", New: "reducer(a)(&a->out[rank], 1, a->in, ranks - 1, 0, a->count, 0);", On: "direct"},
+	{Kind: mutation.Omitted, Name: "a rank does not get the result", File: "allreduce.c", Old: "reducer(a)(a->out, ranks, a->in, ranks, from, to, a->stream);", New: "reducer(a)(a->out, ranks - 1, a->in, ranks, from, to, a->stream);", On: "direct"},
+	{Kind: mutation.Tail, Name: "the last element is left out", File: "allreduce.c", Old: "end < n ? end : n", New: "end < n ? end : n - 1", Expr: true, On: "ring"},
+	{Kind: mutation.Race, Name: "the ring does not wait for its neighbour", File: "allreduce.c", Old: "spin_until(&a->progress[left].done, begin + step);", New: "if (rank == 0) bench_late();", On: "ring"},
+	{Kind: mutation.Index, Name: "the ring gathers the wrong segment", File: "allreduce.c", Old: "((rank - k) % ranks + ranks) % ranks", New: "((rank - k + gather) % ranks + ranks) % ranks", Expr: true, On: "ring"},
+	{Kind: mutation.Omitted, Name: "a sum omits its last source", File: "reduce_body.h", After: "const T *first", Old: "s < ns", New: "s < ns - 1", Expr: true, On: "direct"},
+	{Kind: mutation.Tail, Name: "a sum leaves out the last element", File: "reduce_body.h", After: "WHOLE(p + j", Old: "i < to", New: "i + 1 < to", Expr: true, On: "ring"},
+	{Kind: mutation.Omitted, Name: "bf16: the rest omits its last source", File: "reduce_body.h", After: "#define ELEMENT_BF16", Old: "s < ns", New: "s < ns - 1", Expr: true, On: "direct bf16"},
 
 	// What a layer is made of.
-	{Kind: truncated, Name: "a product's accumulation is truncated", File: "vector_body.h", After: "#define TILE", Old: "i < to", New: "i + 1 < to", Expr: true, On: "decode"},
-	{Kind: stale, Name: "a product repeats a stale vector of weights", File: "vector_body.h", Old: "sum[r][v] += weight[v] * input;", New: "sum[r][v] += weight[0] * input;", On: "decode"},
-	{Kind: truncated, Name: "a product forgets earlier blocks", File: "vector_body.h", Old: "add || from > 0", New: "add", Expr: true, On: "decode large"},
-	{Kind: scaled, Name: "the norm's mean is of one more", File: "vector_body.h", Old: "sum / n + 1e-5f", New: "sum / (n + 1) + 1e-5f", Expr: true, On: "decode"},
-	{Kind: tail, Name: "the norm's end has no gain", File: "vector_body.h", Old: "y[i] = x[i] * f * gain[i];", New: "y[i] = x[i] * f;", On: "decode odd"},
-	{Kind: index, Name: "SiLU of the wrong sign", File: "vector_body.h", Old: "g / (1 + FN(exp)(-g))", New: "g / (1 + FN(exp)(g))", Expr: true, On: "decode"},
-	{Kind: scaled, Name: "GELU's cubic term is off", File: "vector_body.h", Old: "0.044715f", New: "0.044f", Expr: true, On: "decode plain"},
-	{Kind: scaled, Name: "exp's polynomial is off", File: "vector_body.h", Old: "1.6666665459e-1f", New: "1.6e-1f", Expr: true, On: "attention"},
-	{Kind: scaled, Name: "softmax: an earlier sum is not rescaled", File: "vector_body.h", Old: "*sum = *sum * before + here;", New: "*sum = *sum + here;", On: "attention long"},
-	{Kind: truncated, Name: "softmax: the end is left out of the sum", File: "vector_body.h", Old: "here += scores[i];", New: ";", On: "attention"},
-	{Kind: scaled, Name: "softmax: earlier values are not rescaled", File: "vector_body.h", After: "FN(scale)", Old: "y[i] *= f;", New: ";", On: "attention long"},
+	{Kind: mutation.Truncated, Name: "a product's accumulation is truncated", File: "vector_body.h", After: "#define TILE", Old: "i < to", New: "i + 1 < to", Expr: true, On: "decode"},
+	{Kind: mutation.Stale, Name: "a product repeats a stale vector of weights", File: "vector_body.h", Old: "sum[r][v] += weight[v] * input;", New: "sum[r][v] += weight[0] * input;", On: "decode"},
+	{Kind: mutation.Truncated, Name: "a product forgets earlier blocks", File: "vector_body.h", Old: "add || from > 0", New: "add", Expr: true, On: "decode large"},
+	{Kind: mutation.Scaled, Name: "the norm's mean is of one more", File: "vector_body.h", Old: "sum / n + 1e-5f", New: "sum / (n + 1) + 1e-5f", Expr: true, On: "decode"},
+	{Kind: mutation.Tail, Name: "the norm's end has no gain", File: "vector_body.h", Old: "y[i] = x[i] * f * gain[i];", New: "y[i] = x[i] * f;", On: "decode odd"},
+	{Kind: mutation.Index, Name: "SiLU of the wrong sign", File: "vector_body.h", Old: "g / (1 + FN(exp)(-g))", New: "g / (1 + FN(exp)(g))", Expr: true, On: "decode"},
+	{Kind: mutation.Scaled, Name: "GELU's cubic term is off", File: "vector_body.h", Old: "0.044715f", New: "0.044f", Expr: true, On: "decode plain"},
+	{Kind: mutation.Scaled, Name: "exp's polynomial is off", File: "vector_body.h", Old: "1.6666665459e-1f", New: "1.6e-1f", Expr: true, On: "attention"},
+	{Kind: mutation.Scaled, Name: "softmax: an earlier sum is not rescaled", File: "vector_body.h", Old: "*sum = *sum * before + here;", New: "*sum = *sum + here;", On: "attention long"},
+	{Kind: mutation.Truncated, Name: "softmax: the end is left out of the sum", File: "vector_body.h", Old: "here += scores[i];", New: ";", On: "attention"},
+	{Kind: mutation.Scaled, Name: "softmax: earlier values are not rescaled", File: "vector_body.h", After: "FN(scale)", Old: "y[i] *= f;", New: ";", On: "attention long"},
 
 	// Attention.
-	{Kind: tail, Name: "the context ends one position early", File: "attention.c", Old: "to < a->context ? to : a->context", New: "to < a->context ? to : a->context - 1", Expr: true, On: "attention"},
-	{Kind: scaled, Name: "scores have the wrong scale", File: "attention.c", Old: "1 / sqrtf(d)", New: "1 / sqrtf(d + 1)", Expr: true, On: "attention"},
-	{Kind: stale, Name: "the new token is not in the cache", File: "attention.c", Old: "append(a, base, item, s->query);", New: ";", On: "decode"},
-	{Kind: index, Name: "a group takes its neighbour's queries", File: "attention.c", Old: "h * g * d", New: "h * d", Expr: true, On: "attention"},
-	{Kind: omitted, Name: "a group's last head is omitted", File: "attention.c", Old: "whole && i < group(a)", New: "whole && i < group(a) - 1", Expr: true, On: "attention"},
-	{Kind: scaled, Name: "parts are joined without their maxima", File: "attention.c", Old: "sum += f * s.part[p].sum[i];", New: "sum += s.part[p].sum[i];", On: "attention long"},
-	{Kind: index, Name: "a part of the context is taken twice", File: "attention.c", After: "space_of(a, r);", Old: "begin < item * units", New: "0", Expr: true, On: "attention long"},
-	{Kind: index, Name: "the rotation turns the wrong way", File: "attention.c", Old: "v * a->cosine[i] + u * a->sine[i]", New: "v * a->cosine[i] - u * a->sine[i]", Expr: true, On: "decode"},
-	{Kind: race, Name: "parts are joined before a late rank's is there", File: "attention.c", Old: "attention_attend(&a->attention, a->ops, a->base + team_iteration() % a->copies * a->stride, rank, ranks);\n\tif (attention_is_split(&a->attention, ranks)) {\n\t\tteam_barrier(a->team, rank);\n\t\tattention_merge(&a->attention, a->ops, rank, ranks);\n\t}",
+	{Kind: mutation.Tail, Name: "the context ends one position early", File: "attention.c", Old: "to < a->context ? to : a->context", New: "to < a->context ? to : a->context - 1", Expr: true, On: "attention"},
+	{Kind: mutation.Scaled, Name: "scores have the wrong scale", File: "attention.c", Old: "1 / sqrtf(d)", New: "1 / sqrtf(d + 1)", Expr: true, On: "attention"},
+	{Kind: mutation.Stale, Name: "the new token is not in the cache", File: "attention.c", Old: "append(a, base, item, s->query);", New: ";", On: "decode"},
+	{Kind: mutation.Index, Name: "a group takes its neighbour's queries", File: "attention.c", Old: "h * g * d", New: "h * d", Expr: true, On: "attention"},
+	{Kind: mutation.Omitted, Name: "a group's last head is omitted", File: "attention.c", Old: "whole && i < group(a)", New: "whole && i < group(a) - 1", Expr: true, On: "attention"},
+	{Kind: mutation.Scaled, Name: "parts are joined without their maxima", File: "attention.c", Old: "sum += f * s.part[p].sum[i];", New: "sum += s.part[p].sum[i];", On: "attention long"},
+	{Kind: mutation.Index, Name: "a part of the context is taken twice", File: "attention.c", After: "space_of(a, r);", Old: "begin < item * units", New: "0", Expr: true, On: "attention long"},
+	{Kind: mutation.Index, Name: "the rotation turns the wrong way", File: "attention.c", Old: "v * a->cosine[i] + u * a->sine[i]", New: "v * a->cosine[i] - u * a->sine[i]", Expr: true, On: "decode"},
+	{Kind: mutation.Race, Name: "parts are joined before a late rank's is there", File: "attention.c", Old: "attention_attend(&a->attention, a->ops, a->base + team_iteration() % a->copies * a->stride, rank, ranks);\n\tif (attention_is_split(&a->attention, ranks)) {\n\t\tteam_barrier(a->team, rank);\n\t\tattention_merge(&a->attention, a->ops, rank, ranks);\n\t}",
 		New: "if (rank) bench_late(); attention_attend(&a->attention, a->ops, a->base + team_iteration() % a->copies * a->stride, rank, ranks);\n\tif (attention_is_split(&a->attention, ranks))\n\t\tattention_merge(&a->attention, a->ops, rank, ranks);", On: "attention long"},
 
 	// Experts and layers.
-	{Kind: index, Name: "the router takes the worst experts", File: "experts.c", Old: "p[i] > p[best]", New: "p[i] < p[best]", Expr: true, On: "decode experts"},
-	{Kind: scaled, Name: "shares do not add up to one", File: "experts.c", Old: "kept > 0 ? p[assign[j]] / kept : 1.0f / e->top_k", New: "p[assign[j]]", Expr: true, On: "moe"},
-	{Kind: scaled, Name: "shares are all alike", File: "experts.c", Old: "kept += p[assign[j]];", New: ";", On: "moe"},
-	{Kind: omitted, Name: "a token's last expert is omitted", File: "experts.c", After: "void experts_combine", Old: "c < (i + 1) * e->top_k", New: "c < (i + 1) * e->top_k - 1", Expr: true, On: "moe"},
-	{Kind: index, Name: "two ranks' tokens take the same places", File: "experts.c", Old: "r == rank", New: "r == 0", Expr: true, On: "moe"},
-	{Kind: index, Name: "every expert has the first one's weights", File: "experts.c", After: "static part part_of", Old: "e->place ? e->place[expert] : expert", New: "0", Expr: true, On: "moe"},
-	{Kind: omitted, Name: "a group's first expert is omitted", File: "experts.c", After: "void experts_down", Old: "p.rows > 0", New: "p.rows > 0 && i > from", Expr: true, On: "moe"},
-	{Kind: race, Name: "experts begin before a late rank's tokens are there", File: "experts.c", Old: "experts_dispatch(e, a->x, rank, ranks);\n\tteam_barrier(a->team, rank);",
+	{Kind: mutation.Index, Name: "the router takes the worst experts", File: "experts.c", Old: "p[i] > p[best]", New: "p[i] < p[best]", Expr: true, On: "decode experts"},
+	{Kind: mutation.Scaled, Name: "shares do not add up to one", File: "experts.c", Old: "kept > 0 ? p[assign[j]] / kept : 1.0f / e->top_k", New: "p[assign[j]]", Expr: true, On: "moe"},
+	{Kind: mutation.Scaled, Name: "shares are all alike", File: "experts.c", Old: "kept += p[assign[j]];", New: ";", On: "moe"},
+	{Kind: mutation.Omitted, Name: "a token's last expert is omitted", File: "experts.c", After: "void experts_combine", Old: "c < (i + 1) * e->top_k", New: "c < (i + 1) * e->top_k - 1", Expr: true, On: "moe"},
+	{Kind: mutation.Index, Name: "two ranks' tokens take the same places", File: "experts.c", Old: "r == rank", New: "r == 0", Expr: true, On: "moe"},
+	{Kind: mutation.Index, Name: "every expert has the first one's weights", File: "experts.c", After: "static part part_of", Old: "e->place ? e->place[expert] : expert", New: "0", Expr: true, On: "moe"},
+	{Kind: mutation.Omitted, Name: "a group's first expert is omitted", File: "experts.c", After: "void experts_down", Old: "p.rows > 0", New: "p.rows > 0 && i > from", Expr: true, On: "moe"},
+	{Kind: mutation.Race, Name: "experts begin before a late rank's tokens are there", File: "experts.c", Old: "experts_dispatch(e, a->x, rank, ranks);\n\tteam_barrier(a->team, rank);",
 		New: "if (rank) bench_late(); experts_dispatch(e, a->x, rank, ranks);", On: "moe"},
-	{Kind: race, Name: "attention begins before a late rank's projection is there", File: "layer.c", Old: "project(a, &a->qkv, base, a->norm, row, NULL, a->projected, rank, ranks);\n\tteam_barrier(a->team, rank);",
+	{Kind: mutation.Race, Name: "attention begins before a late rank's projection is there", File: "layer.c", Old: "project(a, &a->qkv, base, a->norm, row, NULL, a->projected, rank, ranks);\n\tteam_barrier(a->team, rank);",
 		New: "if (rank) bench_late(); project(a, &a->qkv, base, a->norm, row, NULL, a->projected, rank, ranks);", On: "decode"},
-	{Kind: omitted, Name: "the residual is overwritten", File: "layer.c", Old: "residual != NULL", New: "0", Expr: true, On: "decode"},
-	{Kind: index, Name: "the second norm has the first one's gain", File: "layer.c", Old: "base + a->gain[1]", New: "base + a->gain[0]", Expr: true, On: "decode"},
+	{Kind: mutation.Omitted, Name: "the residual is overwritten", File: "layer.c", Old: "residual != NULL", New: "0", Expr: true, On: "decode"},
+	{Kind: mutation.Index, Name: "the second norm has the first one's gain", File: "layer.c", Old: "base + a->gain[1]", New: "base + a->gain[0]", Expr: true, On: "decode"},
 }
 
 // mutationWorkloads are what the mutations run on: small, with ends that are no

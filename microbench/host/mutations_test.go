@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bench/microbench/doctable"
+	"bench/microbench/mutation"
 )
 
 // Every mutation of a kernel's source is seen by the check of its answer. One
@@ -41,100 +44,65 @@ func TestMutationsAreSeen(t *testing.T) {
 // The table of docs/measuring.md is of these mutations; make mutations writes it.
 func TestMutationsTable(t *testing.T) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| source | mutations | %s |\n|---|%s\n", strings.Join(kinds, " | "), strings.Repeat("--:|", len(kinds)+1))
-	var files []string
+	b.WriteString("| source | mutations |")
+	for _, k := range kinds {
+		fmt.Fprintf(&b, " %s |", k)
+	}
+	fmt.Fprintf(&b, "\n|---|%s\n", strings.Repeat("--:|", len(kinds)+1))
+	for _, file := range append(mutatedFiles(), "all") {
+		b.WriteString(mutation.Counts(mutations, kinds, file) + "\n")
+	}
 	for _, m := range mutations {
 		if !slices.Contains(kinds, m.Kind) {
-			t.Errorf("%s: there is no kind %q", m.Name, m.Kind)
+			t.Errorf("%s: the kind %q is not in the table", m.Name, m.Kind)
 		}
+	}
+	const path, target = "../../docs/measuring.md", "mutations"
+	have, err := doctable.Read(path, target)
+	if err == nil && have != b.String() && os.Getenv("BENCH_MUTATIONS") == "all" {
+		err, have = doctable.Write(path, target, b.String()), b.String()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have != b.String() {
+		t.Errorf("%s is not of the list: run make mutations\n%s", path, b.String())
+	}
+}
+
+// mutatedFiles are the sources with mutations, in the list's order.
+func mutatedFiles() (files []string) {
+	for _, m := range mutations {
 		if !slices.Contains(files, m.File) {
 			files = append(files, m.File)
 		}
 	}
-	for _, file := range append(files, "all") {
-		of, all := map[string]int{}, 0
-		for _, m := range mutations {
-			if file == "all" || m.File == file {
-				of[m.Kind]++
-				all++
-			}
-		}
-		fmt.Fprintf(&b, "| %s | %d |", file, all)
-		for _, k := range kinds {
-			fmt.Fprintf(&b, " %s |", strings.TrimPrefix(fmt.Sprint(of[k]), "0"))
-		}
-		b.WriteString("\n")
-	}
-	const path, begin, end = "../../docs/measuring.md", "<!-- begin: make mutations -->\n", "<!-- end: make mutations -->"
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, _ := strings.Cut(string(doc), begin)
-	have, after, ok := strings.Cut(rest, end)
-	switch {
-	case !ok:
-		t.Errorf("%s has no place for the table of mutations", path)
-	case have != b.String() && os.Getenv("BENCH_MUTATIONS") == "all":
-		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	case have != b.String():
-		t.Errorf("%s is not of the list: run make mutations\n%s", path, b.String())
-	}
+	return files
 }
 
 // writeMutants writes the mutated sources and the overlay that puts them in the
 // originals' place, and returns the overlay's path.
 func writeMutants(t *testing.T, numbers []int) string {
 	t.Helper()
-	type edit struct {
-		at, end int
-		text    string
-	}
-	edits, dir := map[string][]edit{}, t.TempDir()
-	for _, n := range numbers {
-		m := mutations[n]
-		source, err := os.ReadFile(m.File)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, found := strings.Cut(string(source), m.After)
-		if !found {
-			t.Fatalf("%s: %q is not in %s", m.Name, m.After, m.File)
-		}
-		if n := strings.Count(rest, m.Old); n == 0 || n > 1 && m.After == "" {
-			t.Fatalf("%s: %q is in %s %d times", m.Name, m.Old, m.File, n)
-		}
-		from := len(source) - len(rest)
-		at := strings.Index(rest, m.Old)
-		text := fmt.Sprintf("{ if (bench_mutant == %d) { %s } else { %s } }", n+1, m.New, m.Old)
-		if m.Expr {
-			text = fmt.Sprintf("(bench_mutant == %d ? (%s) : (%s))", n+1, m.New, m.Old)
-		}
-		edits[m.File] = append(edits[m.File], edit{from + at, from + at + len(m.Old), text})
-	}
-	replace := map[string]string{}
-	for file, list := range edits {
+	dir, replace := t.TempDir(), map[string]string{}
+	for _, file := range mutatedFiles() {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		slices.SortFunc(list, func(a, b edit) int { return b.at - a.at })
-		text := string(source)
-		for i, e := range list {
-			if i > 0 && e.end > list[i-1].at {
-				t.Fatalf("two mutations of %s overlap at %q", file, text[e.at:e.end])
-			}
-			text = text[:e.at] + e.text + text[e.end:]
+		text, err := mutation.Apply(file, string(source), mutations, numbers, func(n int) string { return fmt.Sprintf("bench_mutant == %d", n+1) })
+		if err != nil {
+			t.Fatal(err)
 		}
-		text = "extern int bench_mutant; void bench_late(void);\n" + text
+		if text == string(source) {
+			continue
+		}
 		path, err := filepath.Abs(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		replace[path] = filepath.Join(dir, file)
-		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(replace[path], []byte("extern int bench_mutant; void bench_late(void);\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
