@@ -119,17 +119,23 @@ func (m *meter) check(c Case, out *datasets.Measurement) bool {
 // sample warms up and samples until the stopping rule or the time ends it.
 func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	left := end.Sub(m.now())
-	n, first, err := m.batchSize(c)
+	warmEnd := m.now().Add(time.Duration(m.WarmupShare * float64(left)))
+	n, first, err := m.batchSize(c, 1, warmEnd)
 	if err != nil {
 		return err
 	}
-	out.BatchIterations = n
-	warmEnd := m.now().Add(time.Duration(m.WarmupShare * float64(left)))
 	if n == 1 {
-		if err := m.grows(c, first, warmEnd); err != nil {
+		one, err := m.grows(c, first, warmEnd)
+		if err != nil {
 			return err
 		}
+		if one < m.batchLength() {
+			if n, first, err = m.batchSize(c, 2, warmEnd); err != nil {
+				return err
+			}
+		}
 	}
+	out.BatchIterations = n
 	seen := &witness{}
 	batch := func() (Timing, error) {
 		began := m.now()
@@ -183,31 +189,48 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	return nil
 }
 
-// batchSize grows a batch until it is long against the clock, and returns it
-// with the seconds that the last one took.
-func (m *meter) batchSize(c Case) (n int64, seconds float64, err error) {
-	want := max(m.BatchS, m.ClockFactor*(m.clock.ResolutionS+m.clock.OverheadS))
-	for n = 1; ; {
-		t, err := c.Batch(n)
-		m.between()
-		if err == nil {
-			err = possible(n, t, false)
+// batchLength is how long a batch has to last, in seconds.
+func (m *meter) batchLength() float64 {
+	return max(m.BatchS, m.ClockFactor*(m.clock.ResolutionS+m.clock.OverheadS))
+}
+
+// sizeTries is how often a batch is run before it counts as long enough.
+const sizeTries = 3
+
+// batchSize grows a batch from n iterations until it is long against the clock, and
+// returns it with the seconds that it took. A cold batch, or one that was
+// disturbed, is longer than those that will be sampled: it is run again, while
+// there is time until end, and the shortest counts.
+func (m *meter) batchSize(c Case, n int64, end time.Time) (size int64, seconds float64, err error) {
+	want := m.batchLength()
+	for {
+		least := math.Inf(1)
+		for range sizeTries {
+			t, err := c.Batch(n)
+			m.between()
+			if err == nil {
+				err = possible(n, t, false)
+			}
+			if err != nil {
+				return 0, 0, err
+			}
+			least = min(least, t.Seconds)
+			if least < want || m.now().Add(time.Duration(least*float64(time.Second))).After(end) {
+				break
+			}
 		}
-		if err != nil {
-			return 0, 0, err
-		}
-		if t.Seconds >= want {
-			return n, t.Seconds, nil
+		if least >= want {
+			return n, least, nil
 		}
 		// Aim a tenth too far, and never more than tenfold, since short batches
 		// say little of long ones.
 		grow := 10.0
-		if t.Seconds > 0 {
-			grow = min(grow, max(1.1*want/t.Seconds, 1.2))
+		if least > 0 {
+			grow = min(grow, max(1.1*want/least, 1.2))
 		}
 		next := int64(math.Ceil(float64(n) * grow))
 		if next > 1<<40 {
-			return 0, 0, fmt.Errorf("%d iterations took %v s, less than a batch of %.3g s: the time does not grow with the work; it was left out, or the clock does not advance", n, t.Seconds, want)
+			return 0, 0, fmt.Errorf("%d iterations took %v s, less than a batch of %.3g s: the time does not grow with the work; it was left out, or the clock does not advance", n, least, want)
 		}
 		n = next
 	}
@@ -219,12 +242,13 @@ const growthTries = 5
 // grows checks that two iterations take longer than one of the given seconds,
 // where one was long enough to be a batch, so that no longer batch has shown it: a
 // fixed cost of each batch, or work that is done once however often it is asked
-// for, would pass for the work. A batch whose workers were kept off their CPUs
-// lasts until the scheduler lets them go on, however long the work is, and says
-// nothing. Iterations too long to be tried before end are not checked.
-func (m *meter) grows(c Case, one float64, end time.Time) error {
+// for, would pass for the work. It returns the least that one took: where that is
+// no batch after all, longer ones will show it. A batch whose workers were kept off
+// their CPUs lasts until the scheduler lets them go on, however long the work is,
+// and says nothing. Iterations too long to be tried before end are not checked.
+func (m *meter) grows(c Case, one float64, end time.Time) (float64, error) {
 	if m.now().Add(time.Duration(2 * one * float64(time.Second))).After(end) {
-		return nil
+		return one, nil
 	}
 	two, told := 0.0, false
 	for range growthTries {
@@ -236,21 +260,24 @@ func (m *meter) grows(c Case, one float64, end time.Time) error {
 				err = possible(n, t, true)
 			}
 			if err != nil {
-				return err
+				return 0, err
 			}
 			waited = waited || t.OffCPUSeconds > 0.1*t.Seconds
 			if n == 1 {
 				one = min(one, t.Seconds) // the first was cold
 			} else if two = t.Seconds; two >= 1.5*one {
-				return nil
+				return one, nil
 			}
+		}
+		if one < m.batchLength() {
+			return one, nil
 		}
 		told = told || !waited
 	}
 	if !told {
-		return nil // and the case is flagged for what kept the workers
+		return one, nil // and the case is flagged for what kept the workers
 	}
-	return fmt.Errorf("one iteration took %.3g s and two %.3g s: the time does not grow with the work; it was left out, or a batch has a fixed cost that is not the work's", one, two)
+	return 0, fmt.Errorf("one iteration took %.3g s and two %.3g s: the time does not grow with the work; it was left out, or a batch has a fixed cost that is not the work's", one, two)
 }
 
 // possible says what no batch can have taken. A batch that is too short for the

@@ -2,6 +2,7 @@ package microbench
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,33 @@ func TestClocksThatContradict(t *testing.T) {
 	w.batch(Timing{ClockSeconds: 10.2}, at(1.1), at(2.3))
 	if err := w.clock(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A batch counts as long enough by its shortest run: a cold or disturbed one must
+// not make a short case's batch of it, which would be all fixed cost.
+func TestADisturbedBatchIsNotLongEnough(t *testing.T) {
+	for disturbed := range 2 * sizeTries {
+		f := newFake(1)
+		f.noise = 0
+		calls := 0
+		l := f.loop()
+		l.Backend = &oddBackend{f, func(n int64) Timing {
+			s := 5e-7 + 6e-8*float64(n)
+			if calls++; calls <= disturbed {
+				s += 5e-3
+			}
+			f.spend(s)
+			return Timing{Seconds: s}
+		}}
+		rows, _, err := l.Run(context.Background(), fakePlan(1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := rows[0].Measurement
+		if m.Verdict == datasets.Failed || math.Abs(m.TimeS-6e-8) > 0.01*6e-8 {
+			t.Errorf("the first %d batches took 5 ms longer: %d iterations a batch, %.3g s; want 60 ns: %s", disturbed, m.BatchIterations, m.TimeS, describe(m))
+		}
 	}
 }
 
