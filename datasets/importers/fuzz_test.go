@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime/metrics"
 	"testing"
+
+	meta "github.com/parquet-go/parquet-go/format"
 )
 
 // fuzzReader checks that no input makes a reader panic or give a row that is
@@ -43,6 +45,8 @@ func fuzzReader(f *testing.F, format format, file string, seeds ...string) {
 
 func FuzzAIConfigurator(f *testing.F) {
 	f.Add(parquetOf(f, []gemmRow{gemmOf("bfloat16", 1, 0.5), gemmOf("fp8", 2, -1)}))
+	f.Add(handmade(f, meta.ByteArray, meta.Optional, 1, dictionaryPage(1, 4, 0, 0, 0, 'g', 'e', 'm', 'm'), dataPage(1, meta.RLEDictionary, 2, 0, 0, 0, 2, 1, 1, 2, 0)))
+	f.Add(handmade(f, meta.Int32, meta.Required, 1, dataPageV2(1, meta.DeltaBinaryPacked, nil, 128, 1, 4, 1, 8)))
 	fuzzReader(f, aiconfigurator, "a.parquet")
 }
 func FuzzVidur(f *testing.F) {

@@ -2,7 +2,6 @@ package importers
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -11,14 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"bench/datasets"
-
-	// snappy, zstd: how far a page inflates, before it is inflated.
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
-	"github.com/parquet-go/parquet-go"
-	meta "github.com/parquet-go/parquet-go/format"
 )
 
 // table is a file of named columns, read whole.
@@ -37,141 +28,6 @@ type column struct {
 	texts  []string
 	// null marks the missing values, or is nil where none is.
 	null []bool
-}
-
-// maxRows bounds the rows of a file: a hundred times the largest known.
-const maxRows = 10 << 20
-
-// maxRatio is the most that a file may claim to be larger without its
-// compression, and maxRowsPerByte the most rows that a byte may hold: a hundred
-// times what published files do.
-const (
-	maxRatio       = 1000
-	maxRowsPerByte = 100
-)
-
-// parquetTable reads the flat columns of a Parquet file.
-func parquetTable(data []byte) (t *table, err error) {
-	// A damaged page can make the Parquet reader panic; to the user it is a
-	// damaged file like any other.
-	defer func() {
-		if r := recover(); r != nil {
-			t, err = nil, fmt.Errorf("damaged Parquet file (%v)", r)
-		}
-	}()
-	if bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/")) {
-		return nil, errors.New("a Git LFS pointer and not the file itself: fetch it with git lfs pull")
-	}
-	// The reader allocates what the footer claims before it looks.
-	n, footer := int64(len(data)), int64(0)
-	if n >= 12 {
-		footer = int64(binary.LittleEndian.Uint32(data[n-8:]))
-	}
-	if n < 12 || string(data[n-4:]) != "PAR1" || footer > n-12 {
-		return nil, errors.New("not a whole Parquet file: its end is missing or damaged")
-	}
-	if _, err := datasets.ThriftLength(data[n-8-footer : n-8]); err != nil {
-		return nil, fmt.Errorf("damaged Parquet file: its footer: %w", err)
-	}
-	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)),
-		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, fmt.Errorf("not a whole Parquet file (%w)", err)
-	}
-	// A damaged footer may claim what no memory holds.
-	claimed := int64(0)
-	for _, g := range f.Metadata().RowGroups {
-		for _, c := range g.Columns {
-			claimed += c.MetaData.TotalUncompressedSize
-			if err := checkPages(data, &c.MetaData); err != nil {
-				return nil, fmt.Errorf("damaged Parquet file: %w", err)
-			}
-		}
-	}
-	if claimed < 0 || claimed > min(maxFileBytes, maxRatio*n) || f.NumRows() < 0 || f.NumRows() > min(maxRows, maxRowsPerByte*n) {
-		return nil, fmt.Errorf("damaged or too large: its %d bytes claim to be %d rows in %d bytes", n, f.NumRows(), claimed)
-	}
-	t = &table{columns: map[string]*column{}}
-	for _, leaf := range f.Root().Columns() {
-		if !leaf.Leaf() || leaf.Repeated() {
-			continue
-		}
-		c := &column{}
-		for _, group := range f.RowGroups() {
-			if err := c.read(group.ColumnChunks()[leaf.Index()], int(group.NumRows())); err != nil {
-				return nil, fmt.Errorf("damaged Parquet file: column %s: %w", leaf.Name(), err)
-			}
-		}
-		if n := c.len(); n != int(f.NumRows()) {
-			return nil, fmt.Errorf("damaged Parquet file: column %s has %d values and not %d", leaf.Name(), n, f.NumRows())
-		}
-		t.names = append(t.names, leaf.Name())
-		t.columns[leaf.Name()] = c
-	}
-	t.rows = int(f.NumRows())
-	return t, nil
-}
-
-// checkPages refuses pages that reach beyond the file or claim more than their
-// column does: the reader allocates what a page's header says before it looks.
-func checkPages(data []byte, c *meta.ColumnMetaData) error {
-	at := c.DataPageOffset
-	if c.DictionaryPageOffset > 0 {
-		at = min(at, c.DictionaryPageOffset)
-	}
-	uncompressed := int64(0)
-	for end := at + c.TotalCompressedSize; at < end; {
-		if at < 0 || at > int64(len(data)) || end > int64(len(data)) {
-			return errors.New("a column lies outside it")
-		}
-		var h meta.PageHeader
-		n, err := datasets.ReadThrift(data[at:], &h)
-		if err != nil {
-			return fmt.Errorf("a page's header: %w", err)
-		}
-		at += int64(n)
-		size := int64(h.CompressedPageSize)
-		uncompressed += int64(h.UncompressedPageSize)
-		if size < 0 || size > end-at || h.UncompressedPageSize < 0 || uncompressed > c.TotalUncompressedSize {
-			return fmt.Errorf("a page claims %d bytes, %d uncompressed, of a column of %d", size, h.UncompressedPageSize, c.TotalUncompressedSize)
-		}
-		body := data[at : at+size]
-		if h.Type == meta.DataPageV2 { // whose levels are never compressed
-			v := &h.DataPageHeaderV2.V
-			levels := int64(v.RepetitionLevelsByteLength) + int64(v.DefinitionLevelsByteLength)
-			if v.RepetitionLevelsByteLength < 0 || v.DefinitionLevelsByteLength < 0 || levels > size {
-				return fmt.Errorf("a page of %d bytes claims %d of levels", size, levels)
-			}
-			body = body[levels:]
-		}
-		if err := checkInflated(c.Codec, body, int64(h.UncompressedPageSize)); err != nil {
-			return err
-		}
-		at += size
-	}
-	return nil
-}
-
-// checkInflated refuses a page that says it inflates to more than its header does,
-// and any compression whose text does not say it: its decoder doubles its memory for
-// as long as a damaged page goes on.
-func checkInflated(codec meta.CompressionCodec, page []byte, most int64) error {
-	switch codec {
-	case meta.Uncompressed:
-		return nil
-	case meta.Snappy:
-		if n, err := snappy.DecodedLen(page); err == nil && int64(n) > most {
-			return fmt.Errorf("a page of %d bytes inflates to %d", most, n)
-		}
-		return nil // what else is wrong the decoder tells
-	case meta.Zstd:
-		var h zstd.Header
-		if err := h.Decode(page); err == nil && h.HasFCS && h.FrameContentSize > uint64(most) {
-			return fmt.Errorf("a page of %d bytes inflates to %d", most, h.FrameContentSize)
-		}
-		return nil
-	}
-	return fmt.Errorf("a column is compressed by %s, and must be by ZSTD or Snappy, or not at all: write it anew", codec)
 }
 
 // csvTable reads comma-separated text with a header. All columns are texts.
@@ -209,77 +65,6 @@ func csvTable(data []byte) (*table, error) {
 }
 
 func (c *column) len() int { return max(len(c.ints), len(c.floats), len(c.texts)) }
-
-// read appends one row group's values, as many as it has rows.
-func (c *column) read(chunk parquet.ColumnChunk, rows int) error {
-	// Texts repeat, so that each is kept once.
-	seen := map[string]string{}
-	values := make([]parquet.Value, 1024)
-	pages := chunk.Pages()
-	defer pages.Close()
-	for {
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		reader := page.Values()
-		for {
-			n, err := reader.ReadValues(values)
-			if rows -= n; rows < 0 {
-				return errors.New("more values than rows")
-			}
-			for _, v := range values[:n] {
-				if err := c.append(chunk.Type().Kind(), v, seen); err != nil {
-					return err
-				}
-			}
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-		}
-		parquet.Release(page)
-	}
-}
-
-func (c *column) append(kind parquet.Kind, v parquet.Value, seen map[string]string) error {
-	if v.IsNull() || c.null != nil {
-		c.null = append(c.null, make([]bool, c.len()-len(c.null))...)
-		c.null = append(c.null, v.IsNull())
-	}
-	switch kind {
-	case parquet.Int32:
-		c.ints = append(c.ints, int64(v.Int32()))
-	case parquet.Int64:
-		c.ints = append(c.ints, v.Int64())
-	case parquet.Float:
-		c.floats = append(c.floats, float64(v.Float()))
-	case parquet.Double:
-		c.floats = append(c.floats, v.Double())
-	case parquet.ByteArray, parquet.FixedLenByteArray:
-		raw := v.ByteArray()
-		text, ok := seen[string(raw)]
-		if !ok {
-			text = string(raw)
-			seen[text] = text
-		}
-		c.texts = append(c.texts, text)
-	case parquet.Boolean:
-		n := int64(0)
-		if v.Boolean() {
-			n = 1
-		}
-		c.ints = append(c.ints, n)
-	default:
-		return fmt.Errorf("values of type %v are not read", kind)
-	}
-	return nil
-}
 
 // require says which of the columns are missing.
 func (t *table) require(names ...string) error {
