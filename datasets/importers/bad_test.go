@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -267,6 +268,28 @@ func TestHugeFields(t *testing.T) {
 				if len(r.Reason) > 500 {
 					t.Errorf("%s: a reason of %d bytes", f.name, len(r.Reason))
 				}
+			}
+		}
+	}
+}
+
+// A table may have any number of columns; what is read of it is in proportion to the
+// file, and the message is not.
+func TestManyColumns(t *testing.T) {
+	var header strings.Builder
+	for i := range 1 << 18 {
+		fmt.Fprintf(&header, "c%d,", i)
+	}
+	text := header.String() + "x\n" + strings.Repeat("1,", 1<<18) + "1\n"
+	for _, f := range formats {
+		for _, file := range []string{"matmul_A100.csv", "network/a100_dgx/x.csv", "compute/h100/m/x.csv", "gemm_perf.txt"} {
+			before := allocated()
+			b, err := readData(f, file, []byte(text))
+			if used := allocated() - before; used > 256*uint64(len(text)) {
+				t.Errorf("%s of %s: %d bytes of file took %d bytes of memory", file, f.name, len(text), used)
+			}
+			if err == nil && len(b.rows) > 0 || err != nil && len(err.Error()) > 500 {
+				t.Errorf("%s of %s: %v", file, f.name, err)
 			}
 		}
 	}
