@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations audit clean
+.PHONY: build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations audit clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -52,6 +52,10 @@ cover:
 validate: build
 	mkdir -p docs
 	bin/bench validate ../shared/data --docs docs --known-errors reports/gate/known_errors.csv
+
+# What each parameter of the models buys, into docs/models-parameters.md; some quarter of an hour.
+ablation:
+	ABLATION_DOC=$(CURDIR)/docs/models-parameters.md $(GO) test -run '^$$' -bench Ablation -benchtime 1x -timeout 90m ./predict
 
 # The gate on recorded nights of one machine, beside a fixed threshold and benchstat; and on simulated scatter.
 gate-study:

@@ -26,7 +26,7 @@ const (
 // gemmModel is a GPU's library GEMM (cuBLASLt, CUTLASS): a tile and a split-K
 // factor chosen from a menu by an estimate like the library's, which is not
 // always the fastest, and timed by the law of gemmConfig.choice.
-// docs/models-products.md logs what each term bought.
+// docs/models-parameters.md says what each parameter buys.
 var gemmModel = &Model{Name: "gemm",
 	Parameters: []datasets.Parameter{
 		gemmLaunch: {Name: "launch", Unit: "s", Min: 0.5e-6, Max: 8e-6, Value: 2.5e-6,

@@ -26,7 +26,7 @@ const (
 // moeModel is one rank's grouped expert product as vLLM's fused_moe does it:
 // tokens are sorted by expert and padded to row blocks, a grouped GEMM for gate
 // and up, an activation, a grouped GEMM for down, and a sum over each token's
-// choices. docs/models-products.md logs what each term bought.
+// choices. docs/models-parameters.md says what each parameter buys.
 var moeModel = &Model{Name: "moe",
 	Parameters: []datasets.Parameter{
 		moeLaunch: {Name: "launch", Unit: "s", Min: 1e-6, Max: 60e-6, Value: 15e-6,
