@@ -62,7 +62,7 @@ func parquetTable(data []byte) (t *table, err error) {
 		}
 		c := &column{}
 		for i, group := range f.RowGroups() {
-			err := checkPages(data, &f.Metadata().RowGroups[i].Columns[leaf.Index()].MetaData, leaf.Optional())
+			err := checkPages(data, &f.Metadata().RowGroups[i].Columns[leaf.Index()].MetaData, group.NumRows(), leaf.Optional())
 			if err == nil {
 				err = c.read(group.ColumnChunks()[leaf.Index()], int(group.NumRows()))
 			}
@@ -80,8 +80,7 @@ func parquetTable(data []byte) (t *table, err error) {
 	return t, nil
 }
 
-// checkFooter refuses what no memory holds, and columns whose number of values is not
-// that of their rows.
+// checkFooter refuses what no memory holds.
 func checkFooter(m *meta.FileMetaData, size int64) error {
 	claimed, rows := int64(0), int64(0)
 	for _, g := range m.RowGroups {

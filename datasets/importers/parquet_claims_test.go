@@ -125,6 +125,7 @@ func TestClaimsOfAPage(t *testing.T) {
 		"values of a page":         {handmade(t, meta.ByteArray, meta.Required, 1, dataPage(billion, meta.Plain, text...)), "values"},
 		"values of a V2 page":      {handmade(t, meta.ByteArray, meta.Required, 1, dataPageV2(billion, meta.Plain, nil, text...)), "values"},
 		"values of both":           {handmade(t, meta.Int32, meta.Required, billion, dataPage(billion, meta.Plain, text...)), "values"},
+		"values and levels":        {handmade(t, meta.ByteArray, meta.Optional, billion, dataPage(billion, meta.Plain, append(sized(run(billion, 1)), text...)...)), "values"},
 		"texts of a dictionary":    {handmade(t, meta.ByteArray, meta.Required, 1, dictionaryPage(billion, text...), dataPage(1, meta.RLEDictionary, 1, 2, 0)), "values"},
 		"a run of levels":          {handmade(t, meta.ByteArray, meta.Optional, 1, dataPage(1, meta.Plain, append(sized(run(billion, 1)), text...)...)), "run"},
 		"many runs of levels":      {handmade(t, meta.ByteArray, meta.Optional, 1, dataPage(1, meta.Plain, append(sized(bytes.Repeat(run(1, 1), 1000)), text...)...)), "run"},

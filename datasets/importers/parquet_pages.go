@@ -27,7 +27,10 @@ type pages struct {
 
 // checkPages refuses pages that reach beyond the file, or claim more than their column
 // does, and those of a form whose claims are not checked.
-func checkPages(data []byte, c *meta.ColumnMetaData, optional bool) error {
+func checkPages(data []byte, c *meta.ColumnMetaData, rows int64, optional bool) error {
+	if c.NumValues != rows {
+		return fmt.Errorf("it claims %d values in %d rows", c.NumValues, rows)
+	}
 	p := pages{codec: c.Codec, optional: optional, values: c.NumValues, bytes: c.TotalUncompressedSize}
 	at := c.DataPageOffset
 	if c.DictionaryPageOffset != 0 {
