@@ -91,7 +91,8 @@ func (w workshop) adversaries(t *testing.T) []adversary {
 // returns a command that runs another in it; or says why there is none.
 func quotaGroup(t *testing.T, quota, period int) (command []string, lacking string) {
 	const name = "bench-hostile"
-	group, files, join := "", map[string]string{}, "cgroup.procs"
+	var group string
+	var files map[string]string
 	switch {
 	case strings.Contains(" "+text("/sys/fs/cgroup/cgroup.controllers"), " cpu"):
 		group, files = "/sys/fs/cgroup/"+name, map[string]string{"cpu.max": fmt.Sprintf("%d %d", quota, period)}
@@ -109,7 +110,7 @@ func quotaGroup(t *testing.T, quota, period int) (command []string, lacking stri
 			return nil, "no quota can be set: " + err.Error()
 		}
 	}
-	return []string{"sh", "-c", "echo $$ > " + filepath.Join(group, join) + ` && exec "$0" "$@"`}, ""
+	return []string{"sh", "-c", "echo $$ > " + filepath.Join(group, "cgroup.procs") + ` && exec "$0" "$@"`}, ""
 }
 
 // stopping stops the child, or child and parent, again and again.

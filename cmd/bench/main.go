@@ -99,7 +99,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "bench: a bug in bench: %v (set BENCH_TRACE=1 for the trace)\n", r)
 			if os.Getenv("BENCH_TRACE") != "" {
-				stderr.Write(debug.Stack())
+				fmt.Fprintf(stderr, "%s", debug.Stack())
 			}
 			code = exitUsage
 		}
