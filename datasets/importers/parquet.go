@@ -67,11 +67,11 @@ func parquetTable(data []byte) (t *table, err error) {
 				err = c.read(group.ColumnChunks()[leaf.Index()], int(group.NumRows()))
 			}
 			if err != nil {
-				return nil, fmt.Errorf("damaged Parquet file: column %s: %w", clip(leaf.Name()), err)
+				return nil, fmt.Errorf("column %s of the Parquet file: %w", clip(leaf.Name()), err)
 			}
 		}
 		if n := c.len(); n != int(f.NumRows()) {
-			return nil, fmt.Errorf("damaged Parquet file: column %s has %d values and not %d", leaf.Name(), n, f.NumRows())
+			return nil, fmt.Errorf("damaged Parquet file: column %s has %d values and not %d", clip(leaf.Name()), n, f.NumRows())
 		}
 		t.names = append(t.names, leaf.Name())
 		t.columns[leaf.Name()] = c

@@ -167,7 +167,7 @@ func (p *pages) inflate(body []byte, size int64) ([]byte, error) {
 		case meta.Zstd:
 			out, err = inflater().DecodeAll(body, room[:0])
 		default:
-			return nil, fmt.Errorf("it is compressed by %s, and must be by ZSTD or Snappy, or not at all: write the file anew", p.codec)
+			return nil, fmt.Errorf("compressed by %s, and must be by ZSTD or Snappy, or not at all: write the file anew", p.codec)
 		}
 	}
 	if err != nil || int64(len(out)) != size {
