@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,15 +107,25 @@ func OpenJournal(path string) (j *Journal, header JournalHeader, rows []Row, tor
 	return j, header, rows, torn, nil
 }
 
+// lockTries is how often the lock is asked for, lockPause apart. A child that a run
+// was just starting holds the run's files from fork to exec, and so for some
+// milliseconds after a run that is killed at that moment; on a busy machine for more.
+const (
+	lockTries = 40
+	lockPause = 50 * time.Millisecond
+)
+
 // lock makes this process the journal's only writer until the file is closed, in
 // whatever way: the kernel lets go of it. A file system that knows no locks gives
 // none, and no error.
 func lock(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return errors.New("another run is writing it now: wait until that has ended, or stop it")
+	for range lockTries {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil
+		}
+		time.Sleep(lockPause)
 	}
-	return nil
+	return errors.New("another run is writing it now: wait until that has ended, or stop it")
 }
 
 // ReadJournal reads a journal and leaves it as it is. torn reports that a last

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func testJournal(t testing.TB, n int) (path string, rows []Row) {
@@ -204,7 +205,8 @@ func TestAJournalHasOneWriter(t *testing.T) {
 	if _, _, _, err := ReadJournal(path); err != nil {
 		t.Errorf("a journal in use cannot be read: %v", err)
 	}
-	j.Close()
+	// One that is about to end, as what a killed run leaves behind is, is waited for.
+	time.AfterFunc(2*lockPause, func() { j.Close() })
 	again, _, _, _, err := OpenJournal(path)
 	if err != nil {
 		t.Fatal(err)
