@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -277,7 +278,9 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	folder += "-resumed"
 	a = begin(t, benchAt(t), append(longPlan, "--out", folder)...)
 	journal := a.keeps(folder, 1)
+	a.cmd.Process.Signal(syscall.SIGSTOP) // it shall not end while the other waits for it
 	begin(t, benchAt(t), "run", "--resume", journal).end(2, `^bench: journal .*: another run is writing it now: wait until that has ended, or stop it$`)
+	a.cmd.Process.Signal(syscall.SIGCONT)
 	a.end(0, "")
 	finished(t, folder, 9)
 }
