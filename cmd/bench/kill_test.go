@@ -134,9 +134,9 @@ func (k *killer) oneRun(whole time.Duration) {
 	if got := k.keys(dir); !slices.Equal(got, k.plan) {
 		k.t.Fatalf("the completed run has %q, and the plan is %q", got, k.plan)
 	}
+	k.kept += len(finished)
 	k.sameCases(finished, k.rows(dir))
 	k.completed++
-	k.kept += len(finished)
 }
 
 // moment is when to kill: anywhere in a run, and as often in its first tenth,
