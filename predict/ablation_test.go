@@ -22,7 +22,7 @@ const ablationRows, ablationEvaluations = 1500, 1000
 var ablationSources = []string{"aiconfigurator", "vidur", "llmcompass"}
 
 // ends are a model's errors with one parameter held at the low and at the high end of
-// its range, or nothing where no row takes its path: neither end changes any prediction.
+// its range, or dashes where no row takes its path: neither end changes any prediction.
 type ends [2]string
 
 // BenchmarkAblation writes docs/models-parameters.md: what each parameter of each
@@ -111,26 +111,18 @@ func percents(mape, p90 float64) string { return fmt.Sprintf("%.1f (%.1f)", 100*
 
 // ablate fits the model again with each of its parameters held.
 func ablate(m *Model, dev *datasets.Device, values []float64, fitHalf, testHalf []observation) []ends {
-	some := fitHalf[:min(ablationRows, len(fitHalf))]
-	losses := make([]float64, len(some))
-	loss := func(v []float64) float64 {
-		logErrors(m, dev, v, some, losses)
-		return meanOf(losses)
-	}
+	loss := lossOn(m, dev, fitHalf, ablationRows)
 	whole := loss(values)
 	out := make([]ends, len(values))
 	for i, p := range m.Parameters {
 		out[i] = ends{"–", "–"}
-		box := make([]fit.Range, len(values))
-		for j, q := range m.Parameters {
-			box[j] = fit.Range{Min: q.Min, Max: q.Max}
-		}
 		held := slices.Clone(values)
 		at := func(v float64) float64 { held[i] = v; return loss(held) }
 		if at(p.Min) == whole && at(p.Max) == whole {
 			continue
 		}
 		for e, v := range []float64{p.Min, p.Max} {
+			box := boxOf(m)
 			held[i], box[i] = v, fit.Range{Min: v, Max: v}
 			best, _ := fit.Local(loss, held, box, ablationEvaluations)
 			out[i][e] = percents(apeOf(m, dev, best, testHalf))

@@ -114,27 +114,19 @@ func split(obs []observation) (fitHalf, testHalf []observation) {
 // calibrate fits one model. The search starts both at the parameters' own
 // values and, through CMA-ES, anywhere in the box.
 func calibrate(m *Model, dev *datasets.Device, obs []observation) []datasets.Parameter {
-	box := make([]fit.Range, len(m.Parameters))
+	box := boxOf(m)
 	best := make([]float64, len(m.Parameters))
 	for i, p := range m.Parameters {
-		box[i], best[i] = fit.Range{Min: p.Min, Max: p.Max}, p.Value
+		best[i] = p.Value
 	}
-	lossOn := func(n int) func([]float64) float64 {
-		some := obs[:min(n, len(obs))]
-		losses := make([]float64, len(some))
-		return func(v []float64) float64 {
-			logErrors(m, dev, v, some, losses)
-			return meanOf(losses)
-		}
-	}
-	best, _ = fit.Global(lossOn(globalRows), best, box, globalEvaluations)
+	best, _ = fit.Global(lossOn(m, dev, obs, globalRows), best, box, globalEvaluations)
 	// A simplex collapses on a kink; starting it afresh frees it. Few rows are
 	// cheap, and get more steps for the same work.
 	steps := localEvaluations * min(8, max(1, localRows/max(1, len(obs))))
 	for range 2 {
-		best, _ = fit.Local(lossOn(localRows), best, box, steps)
+		best, _ = fit.Local(lossOn(m, dev, obs, localRows), best, box, steps)
 	}
-	best = keepStarts(lossOn(localRows), best, m.Parameters)
+	best = keepStarts(lossOn(m, dev, obs, localRows), best, m.Parameters)
 
 	some := obs[:min(intervalRows, len(obs))]
 	series := make([]string, len(some))
@@ -150,6 +142,25 @@ func calibrate(m *Model, dev *datasets.Device, obs []observation) []datasets.Par
 		p.Determined, p.AtEdge = judge(p)
 	}
 	return parameters
+}
+
+// boxOf is where a model's parameters may lie.
+func boxOf(m *Model) []fit.Range {
+	box := make([]fit.Range, len(m.Parameters))
+	for i, p := range m.Parameters {
+		box[i] = fit.Range{Min: p.Min, Max: p.Max}
+	}
+	return box
+}
+
+// lossOn is the loss of a fit (Calibrate) on the first rows observations.
+func lossOn(m *Model, dev *datasets.Device, obs []observation, rows int) func(values []float64) float64 {
+	some := obs[:min(rows, len(obs))]
+	losses := make([]float64, len(some))
+	return func(v []float64) float64 {
+		logErrors(m, dev, v, some, losses)
+		return meanOf(losses)
+	}
 }
 
 // keepStarts puts parameters back to the start of the fit where that costs

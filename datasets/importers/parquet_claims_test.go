@@ -69,8 +69,7 @@ func sized(b []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(b))), b...)
 }
 
-// handmade is a Parquet file of one column, which claims values and
-// one row.
+// handmade is a Parquet file of one column, which claims values and one row.
 func handmade(t testing.TB, kind meta.Type, repetition meta.FieldRepetitionType, values int64, pages ...handPage) []byte {
 	t.Helper()
 	marshal := func(v any) []byte {
