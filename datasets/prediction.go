@@ -32,7 +32,16 @@ type Prediction struct {
 	Tier Tier `json:"tier"`
 	// Seconds is 0 where NotPredicted says why there is none.
 	Seconds float64 `json:"seconds"`
-	Terms   []Term  `json:"terms,omitempty"`
+	// LowS and HighS bound the 90 % range of what sound hardware takes: five in a
+	// hundred of its measurements are below, and five above. 0 where the tier
+	// cannot say how sure it is.
+	LowS  float64 `json:"low_s,omitempty"`
+	HighS float64 `json:"high_s,omitempty"`
+	// Machine and Stack name the parts of the calibration that were used, ""
+	// where there was none.
+	Machine string `json:"machine,omitempty"`
+	Stack   string `json:"stack,omitempty"`
+	Terms   []Term `json:"terms,omitempty"`
 	// Rule says how the terms join: "max", "sum", or in words.
 	Rule string `json:"rule,omitempty"`
 	// Binds names the term that decides.

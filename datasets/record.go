@@ -39,6 +39,9 @@ type flatPrediction struct {
 	present      bool
 	predicted    bool
 	seconds      float64
+	low, high    float64
+	machine      string
+	stack        string
 	err          float64
 	binds, rule  string
 	notPredicted string
@@ -71,6 +74,7 @@ func (c *record) flatten(r *Row, runID string) error {
 		}
 		f := &c.tiers[i]
 		*f = flatPrediction{present: true, predicted: p.NotPredicted == "", seconds: p.Seconds,
+			low: p.LowS, high: p.HighS, machine: p.Machine, stack: p.Stack,
 			binds: p.Binds, rule: p.Rule, notPredicted: p.NotPredicted, names: last[i].names[:0], terms: last[i].terms[:0]}
 		for _, t := range p.Terms {
 			f.names, f.terms = append(f.names, t.Name), append(f.terms, t.Seconds)
@@ -128,7 +132,8 @@ func (c *record) restore() error {
 		if !f.predicted && f.notPredicted == "" {
 			continue
 		}
-		p := Prediction{Tier: Tiers[i], Seconds: f.seconds, Binds: f.binds, Rule: f.rule, NotPredicted: f.notPredicted}
+		p := Prediction{Tier: Tiers[i], Seconds: f.seconds, LowS: f.low, HighS: f.high, Machine: f.machine, Stack: f.stack,
+			Binds: f.binds, Rule: f.rule, NotPredicted: f.notPredicted}
 		for j, name := range f.names {
 			if j < len(f.terms) {
 				p.Terms = append(p.Terms, Term{Name: name, Seconds: f.terms[j]})

@@ -199,6 +199,10 @@ func tierFields(i int, tier string) []field {
 		float(tier+"_predicted_s", func(r *record) *float64 { return &r.tiers[i].seconds }).presentIf(predicted),
 		float(tier+"_error", func(r *record) *float64 { return &r.tiers[i].err }).
 			presentIf(func(r *record) bool { return r.tiers[i].predicted && r.row.Measurement.Usable() }).derivedOnly(),
+		float(tier+"_low_s", func(r *record) *float64 { return &r.tiers[i].low }),
+		float(tier+"_high_s", func(r *record) *float64 { return &r.tiers[i].high }),
+		text(tier+"_machine", func(r *record) *string { return &r.tiers[i].machine }),
+		text(tier+"_stack", func(r *record) *string { return &r.tiers[i].stack }),
 		text(tier+"_binds", func(r *record) *string { return &r.tiers[i].binds }),
 		text(tier+"_rule", func(r *record) *string { return &r.tiers[i].rule }),
 		text(tier+"_not_predicted", func(r *record) *string { return &r.tiers[i].notPredicted }),
