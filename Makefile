@@ -54,8 +54,8 @@ validate: build
 	bin/bench validate ../shared/data --docs docs --known-errors reports/gate/known_errors.csv
 
 # What each parameter of the models buys, into docs/models-parameters.md; some quarter of an hour.
-ablation:
-	ABLATION_DOC=$(CURDIR)/docs/models-parameters.md $(GO) test -run '^$$' -bench Ablation -benchtime 1x -timeout 90m ./predict
+ablation: build
+	$(GO) run ./tools/ablation >bin/ablation.md && mv bin/ablation.md docs/models-parameters.md
 
 # The gate on recorded nights of one machine, beside a fixed threshold and benchstat; and on simulated scatter.
 gate-study:

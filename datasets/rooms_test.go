@@ -13,7 +13,8 @@ import (
 )
 
 // rooms says which other rooms each may import (DESIGN, "Rooms"). A room may
-// always import itself and its sub-packages. cmd may import all.
+// always import itself and its sub-packages. cmd and tools may import all, and
+// nothing may import them.
 var rooms = map[string][]string{
 	"datasets":   {},
 	"predict":    {"datasets"},
@@ -22,6 +23,7 @@ var rooms = map[string][]string{
 	"microbench": {"datasets", "cuda", "probes"},
 	"reports":    {"datasets", "predict"},
 	"cmd":        {"datasets", "predict", "cuda", "probes", "microbench", "reports"},
+	"tools":      {"datasets", "predict", "cuda", "probes", "microbench", "reports"},
 }
 
 // mayNot says which packages of the standard library a room's own code must do
@@ -80,7 +82,7 @@ func importComplaints(path string, source []byte) (complaints []string) {
 	}
 	allowed, known := rooms[room]
 	if !known {
-		return []string{path + ": " + room + " is no room: see DESIGN's list"}
+		return []string{path + ": " + room + " is not a room: see DESIGN's list"}
 	}
 	test := strings.HasSuffix(path, "_test.go")
 	for _, i := range file.Imports {
@@ -128,7 +130,9 @@ func TestImportComplaints(t *testing.T) {
 		{"reports/x.go", `"bench/microbench"`, "reports may not import bench/microbench"},
 		{"cuda/x.go", `"bench/datasets"`, "cuda may not import bench/datasets"},
 		{"cmd/bench/x.go", `"bench/microbench/host"`, ""},
-		{"util/x.go", `"os"`, "util is no room"},
+		{"tools/x/main.go", `"bench/microbench/host"; "bench/predict"; "os"`, ""},
+		{"cmd/bench/x.go", `"bench/tools/x"`, "cmd may not import bench/tools/x"},
+		{"util/x.go", `"os"`, "util is not a room"},
 	} {
 		got := importComplaints(c.path, []byte("package x\nimport ("+c.imports+")\n"))
 		if (c.want == "") != (len(got) == 0) || len(got) > 0 && !strings.Contains(got[0], c.want) {
