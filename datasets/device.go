@@ -134,8 +134,10 @@ type Parameter struct {
 // Calibration is a device's fitted parameters, by model ("gemm",
 // "decode_attention", …), with what they were fitted to.
 type Calibration struct {
-	// Device is the catalogue name of the device that was fitted.
+	// Device is the catalogue name of the device that was fitted, Arch its
+	// architecture.
 	Device string `json:"device"`
+	Arch   string `json:"arch,omitempty"`
 	// Source names the data, with its checksum or commit.
 	Source string                 `json:"source"`
 	Models map[string][]Parameter `json:"models"`
@@ -151,6 +153,19 @@ type Fit struct {
 	TestMAPE float64 `json:"test_mape"`
 	// P90 is the 90th percentile of |error| on the test half.
 	TestP90 float64 `json:"test_p90"`
+	// Spreads are the 90 % ranges of the fit half: of all rows first, then by the
+	// term that binds, where it has rows enough.
+	Spreads []Spread `json:"spreads,omitempty"`
+}
+
+// Spread is the 90 % range of measured over predicted times: of n rows, five in
+// a hundred lie below Low and five above High.
+type Spread struct {
+	// Binds is the term that binds, "" for all rows.
+	Binds string  `json:"binds,omitempty"`
+	N     int     `json:"n"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
 }
 
 // Validate names the first field, by its JSON name, whose value no device can

@@ -36,7 +36,7 @@ const (
 //
 // The result is deterministic and does not depend on the rows' order.
 func Calibrate(dev datasets.Device, rows []datasets.Row, source string) (datasets.Calibration, error) {
-	out := datasets.Calibration{Device: dev.ID, Source: source,
+	out := datasets.Calibration{Device: dev.ID, Arch: dev.Arch, Source: source,
 		Models: map[string][]datasets.Parameter{}, Fits: map[string]datasets.Fit{}}
 	for _, m := range Models {
 		obs := observationsOf(m, &dev, rows)
@@ -52,6 +52,7 @@ func Calibrate(dev datasets.Device, rows []datasets.Row, source string) (dataset
 		f := datasets.Fit{FitN: len(fitHalf), TestN: len(testHalf)}
 		f.FitMAPE, _ = apeOf(m, &dev, values, fitHalf)
 		f.TestMAPE, f.TestP90 = apeOf(m, &dev, values, testHalf)
+		f.Spreads = spreadsOf(m, &dev, values, fitHalf)
 		out.Models[m.Name], out.Fits[m.Name] = parameters, f
 	}
 	if len(out.Models) == 0 {

@@ -20,8 +20,9 @@ import (
 type Predictor struct {
 	dev  datasets.Device
 	tier datasets.Tier
-	// values holds each model's parameters, by Model.Name.
+	// values holds each model's parameters, by Model.Name, and ranges its spreads.
 	values map[string][]float64
+	ranges map[string][]datasets.Spread
 	// ceilings is the model of the ceilings tier, or nil.
 	ceilings *ceilings.Model
 	// unavailable says why the tier predicts nothing on this device, or "".
@@ -56,10 +57,13 @@ func New(dev datasets.Device, tier datasets.Tier) *Predictor {
 		p.unavailable = fmt.Sprintf("unknown tier %q", tier)
 	}
 	if p.unavailable == "" && (tier == datasets.TierCalibrated || tier == datasets.TierTransferred) {
-		p.values = make(map[string][]float64, len(c.Models))
+		p.values, p.ranges = make(map[string][]float64, len(c.Models)), make(map[string][]datasets.Spread, len(c.Models))
 		for _, m := range Models {
 			if v, ok := m.valuesOf(c); ok {
-				p.values[m.Name] = v
+				p.values[m.Name], p.ranges[m.Name] = v, c.Fits[m.Name].Spreads
+				if tier == datasets.TierTransferred {
+					p.ranges[m.Name] = transferredSpreads(m.Name, c.Fits[m.Name].Spreads, c.Arch == dev.Arch)
+				}
 			}
 		}
 	}
@@ -101,9 +105,14 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 	}
 	switch p.tier {
 	case datasets.TierDatasheet:
+		// A bound from below: what a library reaches of it is not published.
 		out = roofline(&p.dev, w)
+		out.LowS = out.Seconds
 	case datasets.TierCeilings:
 		out = p.ceilings.Predict(w)
+		if p.dev.Kind == "cpu" {
+			setRange(&out, ceilingsOfHost[w.Suite()])
+		}
 	default:
 		m := modelOf(w)
 		if m == nil {
@@ -120,6 +129,8 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 			break
 		}
 		out = m.Predict(&p.dev, v, w)
+		setRange(&out, p.ranges[m.Name])
+		out.Machine = p.dev.Calibration.Device
 	}
 	out.Tier = p.tier
 	return out
