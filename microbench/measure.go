@@ -10,10 +10,8 @@ import (
 	"strings"
 	"time"
 
-	// stats: the median.
-	"github.com/montanaflynn/stats"
-
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // Settings of a measurement. DefaultSettings holds the values in use.
@@ -176,7 +174,7 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	if err := seen.clock(); err != nil {
 		return err
 	}
-	i := datasets.MedianInterval(rule.Samples(), m.Confidence)
+	i := stats.MedianInterval(rule.Samples(), m.Confidence)
 	out.SamplesS = rule.Samples()
 	out.TimeS, out.LowS, out.HighS, out.Confidence = i.Median, i.Low, i.High, i.Confidence
 	if i.Confidence < m.Confidence || i.RelativeHalfWidth() > m.HalfWidth {
@@ -185,7 +183,7 @@ func (m *meter) sample(c Case, end time.Time, out *datasets.Measurement) error {
 	if flag, why := seen.disturbance(i.Median, m.HalfWidth); flag != "" {
 		out.Flags, out.Reason = append(out.Flags, flag), why
 	}
-	out.WallS, _ = stats.Median(walls)
+	out.WallS = stats.Median(walls)
 	return nil
 }
 
@@ -331,8 +329,8 @@ func (m *meter) warmUp(batch func() (Timing, error), first float64, end time.Tim
 // within SteadyWithin, or each median lies within the other window's range,
 // which a noisy but steady machine gives and one that still warms up does not.
 func (m *meter) agree(a, b []float64) bool {
-	ma, _ := stats.Median(a)
-	mb, _ := stats.Median(b)
+	ma := stats.Median(a)
+	mb := stats.Median(b)
 	if math.Abs(mb/ma-1) <= m.SteadyWithin {
 		return true
 	}

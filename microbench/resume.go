@@ -6,10 +6,8 @@ import (
 	"math"
 	"strings"
 
-	// stats: the median.
-	"github.com/montanaflynn/stats"
-
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/probes"
 )
 
@@ -75,7 +73,7 @@ func checkMeasured(m *datasets.Measurement) error {
 			return fmt.Errorf("a sample took %v s", s)
 		}
 	}
-	if median, _ := stats.Median(m.SamplesS); m.TimeS != median {
+	if median := stats.Median(m.SamplesS); m.TimeS != median {
 		return fmt.Errorf("its time is %v s, and the median of its samples %v s", m.TimeS, median)
 	}
 	return nil

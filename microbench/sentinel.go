@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/montanaflynn/stats"
+	"bench/datasets/stats"
 )
 
 // sentinel watches for a change of the machine: a short fixed piece of work
@@ -62,7 +62,7 @@ func newSentinel(run func() (float64, error), seconds float64) (*sentinel, error
 	}
 	starts = starts[sentinelWarmups:]
 	s.start = slices.Min(starts)
-	typical, _ := stats.Median(starts)
+	typical := stats.Median(starts)
 	spread := typical/s.start - 1
 	s.band = min(max(sentinelBand, 2*spread), maxSentinelBand)
 	return s, nil

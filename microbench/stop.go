@@ -1,6 +1,6 @@
 package microbench
 
-import "bench/datasets"
+import "bench/datasets/stats"
 
 // Why sampling ended, as Measurement.Stop records it.
 const (
@@ -48,7 +48,7 @@ func (r *MedianRule) Done() string {
 		return ""
 	}
 	r.next = n + max(1, n/10)
-	i := datasets.MedianInterval(r.samples, r.Confidence)
+	i := stats.MedianInterval(r.samples, r.Confidence)
 	if i.EffectiveN >= float64(r.Min) && i.RelativeHalfWidth() <= r.HalfWidth {
 		return StopInterval
 	}

@@ -10,7 +10,7 @@ import (
 
 	"bench/microbench/doctable"
 
-	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // stopper decides when it has seen enough, as its author does.
@@ -82,7 +82,7 @@ func (s stopper) try(runs int, n noise) (t trial) {
 	rng := rand.New(rand.NewPCG(4, 2))
 	for range runs {
 		samples := s.run(n.draw(rng))
-		i := datasets.MedianInterval(samples, 0.95)
+		i := stats.MedianInterval(samples, 0.95)
 		if i.Low <= 1 && 1 <= i.High {
 			t.held++
 		}

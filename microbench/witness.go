@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	// stats: the median.
-	"github.com/montanaflynn/stats"
-
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // witness sees what happened to a case's workers and to its clock from batch to
@@ -85,7 +83,7 @@ func (w *witness) disturbance(median, halfWidth float64) (flag, why string) {
 	if w.moved > 0 {
 		return datasets.FlagShared, fmt.Sprintf("in %d of %d batches a worker ran on another CPU than the one it was pinned to: something changed its affinity", w.moved, len(w.undisturbed))
 	}
-	without, _ := stats.Median(w.undisturbed)
+	without := stats.Median(w.undisturbed)
 	if lost := 1 - without/median; lost > halfWidth {
 		return datasets.FlagShared, fmt.Sprintf("the workers were kept off their CPUs (preempted, stopped, or out of quota) for up to %.2g %% of the median", lost*100)
 	}

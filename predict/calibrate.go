@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/predict/fit"
 )
 
@@ -160,7 +161,7 @@ func lossOn(m *Model, dev *datasets.Device, obs []observation, rows int) func(va
 	losses := make([]float64, len(some))
 	return func(v []float64) float64 {
 		logErrors(m, dev, v, some, losses)
-		return meanOf(losses)
+		return stats.Mean(losses)
 	}
 }
 
@@ -239,16 +240,5 @@ func apeOf(m *Model, dev *datasets.Device, values []float64, obs []observation) 
 	overChunks(len(obs), func(i int) {
 		ape[i] = math.Abs(m.Predict(dev, values, obs[i].workload).Seconds/obs[i].seconds - 1)
 	})
-	return meanOf(ape), fit.Quantile(ape, 0.9)
-}
-
-func meanOf(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := 0.0
-	for _, x := range v {
-		s += x
-	}
-	return s / float64(len(v))
+	return stats.Mean(ape), stats.Quantile(ape, 0.9)
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 )
@@ -170,7 +171,7 @@ func (p page) samples(run *datasets.Run, j *Joined) {
 		name string
 		at   float64
 	}{{"least", 0}, {"lower quartile", 0.25}, {"median", 0.5}, {"upper quartile", 0.75}, {"greatest", 1}} {
-		p.line(q.name, "%s", sixDigits(Quantile(sorted, q.at)))
+		p.line(q.name, "%s", sixDigits(stats.Quantile(sorted, q.at)))
 	}
 	if len(s) <= 2*endValues {
 		p.line("in order", "%s", list(s))
@@ -222,7 +223,7 @@ func (p page) interval(m *datasets.Measurement) {
 		return
 	}
 	asked := max(m.Confidence, askedConfidence)
-	i := datasets.MedianInterval(m.SamplesS, asked)
+	i := stats.MedianInterval(m.SamplesS, asked)
 	if n%2 == 1 {
 		p.line("median", "the %s smallest of %s", ordinal(n/2+1), Count(n))
 	} else {
@@ -241,7 +242,7 @@ func (p page) interval(m *datasets.Measurement) {
 		p.line("interval", "too few for such ranks: from the least, %s, to the greatest, %s, at %s confidence", sixDigits(i.Low), sixDigits(i.High), Percent(i.Confidence))
 	}
 	p.line("half width", "(%.6g - %.6g) / 2 / %.6g = %s", i.High, i.Low, i.Median, Percent(i.RelativeHalfWidth()))
-	p.line("formula", "datasets.MedianInterval, datasets/interval.go: Conover (1999) 3.2; Heidelberger and Lewis (1984)")
+	p.line("formula", "stats.MedianInterval, datasets/stats/interval.go: Conover (1999) 3.2; Heidelberger and Lewis (1984)")
 	if i.Median != m.TimeS || i.Low != m.LowS || i.High != m.HighS {
 		p.line("the file says", "%s, from %s to %s: NOT what this formula gives; the file was made by another version, or changed", sixDigits(m.TimeS), sixDigits(m.LowS), sixDigits(m.HighS))
 	} else {

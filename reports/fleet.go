@@ -8,17 +8,16 @@ import (
 	"time"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // A node is named as an outlier where it lies further from the fleet's median
-// than outlierCut robust standard deviations: 1.4826 · MAD, the median absolute
-// deviation scaled to a normal's standard deviation, and 3.5 as in Iglewicz and
-// Hoaglin, "How to Detect and Handle Outliers" (1993). The deviation is taken
+// than outlierCut robust standard deviations (stats.RobustSigma), 3.5 as in Iglewicz
+// and Hoaglin, "How to Detect and Handle Outliers" (1993). The deviation is taken
 // to be leastDeviation at least, half of the 1 % to which a case is measured:
 // in a fleet of near equals a hair would stand out otherwise.
 const (
 	outlierCut     = 3.5
-	madScale       = 1.4826
 	leastDeviation = 0.005
 	// leastNodes is how many nodes make a fleet that one can stand out of.
 	leastNodes = 4
@@ -148,11 +147,6 @@ func (t *fleetTally) add(meta *datasets.Meta, devices []datasets.Device, j *Join
 	}
 }
 
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return Quantile(v, 0.5)
-}
-
 // fleet is nil where there is one host, or none.
 func (t *fleetTally) fleet() *Fleet {
 	hosts := map[string]bool{}
@@ -196,7 +190,7 @@ func (t *fleetTally) compare(ids []nodeID) []Node {
 	for i, id := range ids {
 		own[i] = map[string]float64{}
 		for key, x := range t.nodes[id].times {
-			m := median(slices.Clone(x.times))
+			m := stats.Median(slices.Clone(x.times))
 			own[i][key] = m
 			byKey[key] = append(byKey[key], m)
 		}
@@ -204,7 +198,7 @@ func (t *fleetTally) compare(ids []nodeID) []Node {
 	fleet := map[string]float64{}
 	for key, times := range byKey {
 		if len(times) > 1 { // measured on one node alone, there is no fleet
-			fleet[key] = median(times)
+			fleet[key] = stats.Median(times)
 		}
 	}
 	nodes := make([]Node, len(ids))
@@ -220,7 +214,7 @@ func (t *fleetTally) compare(ids []nodeID) []Node {
 			}
 		}
 		for s, r := range ratios {
-			nodes[i].Against[s] = median(r)
+			nodes[i].Against[s] = stats.Median(r)
 		}
 		for _, tier := range fleetTiers {
 			k := slices.Index(t.tiers, tier)
@@ -251,12 +245,8 @@ func nameOutliers(nodes []Node) {
 		if len(values) < leastNodes {
 			return
 		}
-		center := median(values)
-		deviations := make([]float64, len(values))
-		for i, v := range values {
-			deviations[i] = math.Abs(v - center)
-		}
-		scale := max(madScale*median(deviations), leastDeviation)
+		center := stats.Median(values)
+		scale := max(stats.RobustSigma(values), leastDeviation)
 		for i := range nodes {
 			if v, ok := of(&nodes[i]); ok {
 				if z := math.Abs(v-center) / scale; z > outlierCut {

@@ -7,9 +7,7 @@ import (
 	"slices"
 
 	"bench/datasets"
-
-	// stats: means; its percentiles are defined by no name, so Quantile is ours.
-	"github.com/montanaflynn/stats"
+	"bench/datasets/stats"
 )
 
 // All stands in a roll-up for every op, data type, regime or split.
@@ -56,22 +54,6 @@ type Reason struct {
 	Count   int    `json:"count"`
 }
 
-// Quantile is the q-quantile of values sorted upwards, linear between the
-// closest ranks: position q·(n−1) from 0 (Hyndman and Fan, "Sample Quantiles in
-// Statistical Packages", 1996, type 7; NumPy's and DuckDB's quantile_cont's
-// default). It is 0 of no values.
-func Quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
-}
-
 // Figures is the error's summary of some signed errors. It sorts them.
 func Figures(errors []float64) (n int, mape, medianAPE, p90APE, bias float64) {
 	if len(errors) == 0 {
@@ -83,8 +65,7 @@ func Figures(errors []float64) (n int, mape, medianAPE, p90APE, bias float64) {
 		abs[i] = math.Abs(e)
 	}
 	slices.Sort(abs)
-	mape, _ = stats.Mean(abs)
-	return len(errors), mape, Quantile(abs, 0.5), Quantile(abs, 0.9), Quantile(errors, 0.5)
+	return len(errors), stats.Mean(abs), stats.Quantile(abs, 0.5), stats.Quantile(abs, 0.9), stats.Quantile(errors, 0.5)
 }
 
 // cell is the finest grouping; roll-ups join cells.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // offRatio is how far the median error of a suite's rows must lie from 0 for a
@@ -205,8 +206,7 @@ func medianError(rows []judged) float64 {
 	for i, j := range rows {
 		errors[i] = j.err
 	}
-	slices.Sort(errors)
-	return Quantile(errors, 0.5)
+	return stats.Median(errors)
 }
 
 // off words a suite that differs, in time: an error of −0.5 is twice the

@@ -12,10 +12,8 @@ import (
 	"testing"
 	"time"
 
-	// stats: the median.
-	"github.com/montanaflynn/stats"
-
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/microbench/doctable"
 	"bench/probes"
 	"bench/reports"
@@ -214,7 +212,7 @@ func (s *hostileStudy) allowed() string {
 	if len(all) == 0 {
 		return "nothing can be judged, since no case was undisturbed in quiet runs often enough"
 	}
-	middle, _ := stats.Median(all)
+	middle := stats.Median(all)
 	return fmt.Sprintf("%.2g %% in the median of the cases, %.2g %% at most", middle, slices.Max(all))
 }
 

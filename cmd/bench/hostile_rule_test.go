@@ -7,10 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	// stats: the median.
-	"github.com/montanaflynn/stats"
-
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // The rule by which a figure that was measured beside an adversary is called right
@@ -57,7 +55,7 @@ func ofQuiet(ms []*datasets.Measurement) quietCase {
 				times = append(times, m.TimeS)
 			}
 		}
-		v, _ := stats.Median(times)
+		v := stats.Median(times)
 		return v
 	}
 	q := quietCase{figure: median(-1), runs: len(ms)}

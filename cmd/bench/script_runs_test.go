@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/microbench"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -114,7 +115,7 @@ func (m *madeRun) row(w datasets.Workload, seconds float64, random *rand.Rand) d
 	for range m.samples {
 		d.SamplesS = append(d.SamplesS, seconds*(1+m.noise*random.NormFloat64()))
 	}
-	i := datasets.MedianInterval(d.SamplesS, 0.95)
+	i := stats.MedianInterval(d.SamplesS, 0.95)
 	d.TimeS, d.LowS, d.HighS, d.Confidence = i.Median, i.Low, i.High, i.Confidence
 	d.BatchIterations, d.Checked, d.Stop = 1, 100, microbench.StopInterval
 	return datasets.Row{Workload: w, DeviceID: m.device, Measurement: d}

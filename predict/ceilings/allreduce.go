@@ -1,6 +1,9 @@
 package ceilings
 
-import "bench/datasets"
+import (
+	"bench/datasets"
+	"bench/datasets/stats"
+)
 
 // small is the size in bytes below which an all-reduce is all latency: a few
 // cache lines, which cost no more to move than one.
@@ -89,7 +92,7 @@ func dirtyBytes(w datasets.Collective) float64 {
 type reduces struct {
 	own lookup
 	// small is the time of an all-reduce of next to nothing.
-	small leaveOut
+	small stats.Sorted
 	// transfers are a ring's, by the latency that is taken off, which leaving out
 	// a small case changes.
 	transfers map[float64]*transfers
@@ -100,10 +103,10 @@ type reduces struct {
 // from ring cases of 4 KiB and more. Lines that have left the private caches
 // since cost less, so cases in the same level come first.
 type transfers struct {
-	all leaveOut
+	all stats.Sorted
 	// byLevel is of the cases whose buffers stay in private caches (true), and
 	// of the others.
-	byLevel map[bool]leaveOut
+	byLevel map[bool]stats.Sorted
 	cost    map[string]float64 // by key
 	private map[string]bool
 }
@@ -116,11 +119,11 @@ func (m *Model) newReduces(id reduceID, points []point) *reduces {
 			times = append(times, p.seconds)
 		}
 	}
-	r.small = newLeaveOut(times)
+	r.small = stats.Sort(times)
 	if id.algorithm != "ring" {
 		return r
 	}
-	for _, latency := range r.small.medians() {
+	for _, latency := range medians(r.small) {
 		t := &transfers{cost: map[string]float64{}, private: map[string]bool{}}
 		byLevel := map[bool][]float64{}
 		var all []float64
@@ -134,8 +137,8 @@ func (m *Model) newReduces(id reduceID, points []point) *reduces {
 			all, byLevel[private] = append(all, perByte), append(byLevel[private], perByte)
 			t.cost[p.key], t.private[p.key] = perByte, private
 		}
-		t.all = newLeaveOut(all)
-		t.byLevel = map[bool]leaveOut{true: newLeaveOut(byLevel[true]), false: newLeaveOut(byLevel[false])}
+		t.all = stats.Sort(all)
+		t.byLevel = map[bool]stats.Sorted{true: stats.Sort(byLevel[true]), false: stats.Sort(byLevel[false])}
 		r.transfers[latency] = t
 	}
 	return r
@@ -148,9 +151,9 @@ func (r *reduces) latency(except string) float64 {
 		return 0
 	}
 	if p, ok := r.own[except]; ok && p.bytes <= small {
-		return r.small.without(p.seconds)
+		return r.small.MedianWithout(p.seconds)
 	}
-	return r.small.median()
+	return r.small.Median()
 }
 
 // transfer is a ring's cost at the latency and in the level, without the case of
@@ -164,15 +167,15 @@ func (r *reduces) transfer(except string, latency float64, private bool) float64
 	same := t.byLevel[private]
 	switch {
 	case !left && len(same) > 0:
-		return same.median()
+		return same.Median()
 	case !left:
-		return t.all.median()
+		return t.all.Median()
 	case t.private[except] != private && len(same) > 0:
-		return same.median()
+		return same.Median()
 	case t.private[except] == private && len(same) > 1:
-		return same.without(cost)
+		return same.MedianWithout(cost)
 	}
-	return t.all.without(cost)
+	return t.all.MedianWithout(cost)
 }
 
 // inPrivate reports whether the ranks' buffers stay in their private caches.

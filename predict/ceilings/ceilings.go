@@ -12,6 +12,7 @@ import (
 	"sort"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // Of picks from a run's rows on one device those that are ceilings. Rows that
@@ -32,7 +33,7 @@ func Of(rows []datasets.Row, deviceID string) []datasets.Ceiling {
 		times[key] = append(times[key], r.Measurement.TimeS)
 	}
 	for i := range out {
-		out[i].Seconds = median(times[out[i].Key])
+		out[i].Seconds = stats.Median(times[out[i].Key])
 	}
 	return out
 }

@@ -1,5 +1,7 @@
 package ceilings
 
+import "bench/datasets/stats"
+
 // pure is the share above which a measured point counts as one level's own.
 const pure = 0.9
 
@@ -15,14 +17,14 @@ type costTable struct {
 	perByte []float64
 	shares  [][maxLevels]float64
 	level   []int8
-	caches  [maxLevels - 1]leaveOut
+	caches  [maxLevels - 1]stats.Sorted
 	// memory is of the points that tell of memory, by the costs of the caches,
 	// which leaving out a point of a cache changes.
 	memory map[[maxLevels - 1]float64]*memoryCosts
 }
 
 type memoryCosts struct {
-	sorted  leaveOut
+	sorted  stats.Sorted
 	perByte []float64 // by point
 }
 
@@ -50,7 +52,7 @@ func (m *Model) costs(id streamID, lastBytes float64) *costTable {
 		}
 	}
 	for l := range caches {
-		t.caches[l] = newLeaveOut(caches[l])
+		t.caches[l] = stats.Sort(caches[l])
 	}
 	return t
 }
@@ -65,9 +67,9 @@ func (t *costTable) without(i int) (c [maxLevels]float64) {
 	var caches [maxLevels - 1]float64
 	for l := range caches {
 		if l == of {
-			caches[l] = t.caches[l].without(t.perByte[i])
+			caches[l] = t.caches[l].MedianWithout(t.perByte[i])
 		} else {
-			caches[l] = t.caches[l].median()
+			caches[l] = t.caches[l].Median()
 		}
 	}
 	memory := t.memory[caches]
@@ -77,9 +79,9 @@ func (t *costTable) without(i int) (c [maxLevels]float64) {
 	}
 	copy(c[:], caches[:])
 	if of == maxLevels-1 {
-		c[of] = memory.sorted.without(memory.perByte[i])
+		c[of] = memory.sorted.MedianWithout(memory.perByte[i])
 	} else {
-		c[maxLevels-1] = memory.sorted.median()
+		c[maxLevels-1] = memory.sorted.Median()
 	}
 	return c
 }
@@ -97,9 +99,6 @@ func (t *costTable) costsOfMemory(caches [maxLevels - 1]float64) *memoryCosts {
 		}
 		m.sorted = append(m.sorted, m.perByte[i])
 	}
-	m.sorted = newLeaveOut(m.sorted)
+	m.sorted = stats.Sort(m.sorted)
 	return m
 }
-
-// median of the values, which it sorts; 0 where there are none.
-func median(v []float64) float64 { return newLeaveOut(v).median() }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // gpuModel is the roofline of the datasheet tier with a GPU's own measured peaks:
@@ -71,7 +72,7 @@ func (m *gpuModel) launchOf(w datasets.Stream) float64 {
 // passes are the seconds a byte (for latency: a load) of a kernel's sizes that
 // hit the L2 nearly always, and of those that nearly never do.
 type passes struct {
-	l2, memory leaveOut
+	l2, memory stats.Sorted
 	cost       map[string]float64 // by key
 	inL2       map[string]bool
 }
@@ -97,7 +98,7 @@ func (m *gpuModel) newPasses(kernel string, points []point) *passes {
 		}
 		x.cost[p.key] = t
 	}
-	x.l2, x.memory = newLeaveOut(near), newLeaveOut(far)
+	x.l2, x.memory = stats.Sort(near), stats.Sort(far)
 	return x
 }
 
@@ -107,12 +108,12 @@ func (x *passes) costs(except string) (l2, memory float64) {
 	if x == nil {
 		return 0, 0
 	}
-	l2, memory = x.l2.median(), x.memory.median()
+	l2, memory = x.l2.Median(), x.memory.Median()
 	if t, ok := x.cost[except]; ok {
 		if x.inL2[except] {
-			l2 = x.l2.without(t)
+			l2 = x.l2.MedianWithout(t)
 		} else {
-			memory = x.memory.without(t)
+			memory = x.memory.MedianWithout(t)
 		}
 	}
 	return l2, memory

@@ -3,52 +3,21 @@ package ceilings
 import (
 	"cmp"
 	"slices"
+
+	"bench/datasets/stats"
 )
 
 // No case enters its own prediction, so that every ceiling asks for the median
 // of all the others. Sorted once, a list answers each of them in the time of a
 // search: a run of 250,000 ceilings would take hours otherwise.
 
-// leaveOut is values in ascending order.
-type leaveOut []float64
-
-func newLeaveOut(values []float64) leaveOut {
-	slices.Sort(values)
-	return values
-}
-
-// median is of all values; 0 where there are none.
-func (l leaveOut) median() float64 {
-	if len(l) == 0 {
-		return 0
-	}
-	return (l[(len(l)-1)/2] + l[len(l)/2]) / 2
-}
-
-// without is the median of all values but one that equals v, which is among
-// them; 0 where there are no others.
-func (l leaveOut) without(v float64) float64 {
-	out, _ := slices.BinarySearch(l, v)
-	n := len(l) - 1
-	if n < 1 {
-		return 0
-	}
-	at := func(i int) float64 {
-		if i >= out {
-			i++
-		}
-		return l[i]
-	}
-	return (at((n-1)/2) + at(n/2)) / 2
-}
-
 // medians is the median of all values, and those that leave out one of them:
 // four at most.
-func (l leaveOut) medians() []float64 {
-	out := []float64{l.median()}
+func medians(l stats.Sorted) []float64 {
+	out := []float64{l.Median()}
 	for _, i := range []int{0, len(l) / 2, (len(l) - 1) / 2, len(l) - 1} {
 		if i >= 0 && i < len(l) {
-			if m := l.without(l[i]); !slices.Contains(out, m) {
+			if m := l.MedianWithout(l[i]); !slices.Contains(out, m) {
 				out = append(out, m)
 			}
 		}
@@ -70,7 +39,7 @@ func newLookup(points []point) lookup {
 // sizes are the times of messages by their size.
 type sizes struct {
 	bytes []float64 // ascending
-	times []leaveOut
+	times []stats.Sorted
 	own   lookup
 }
 
@@ -86,7 +55,7 @@ func newSizes(points []point) *sizes {
 		for i := range same {
 			same[i] = sorted[i].seconds
 		}
-		s.bytes, s.times = append(s.bytes, float64(sorted[0].bytes)), append(s.times, newLeaveOut(same))
+		s.bytes, s.times = append(s.bytes, float64(sorted[0].bytes)), append(s.times, stats.Sort(same))
 		sorted = sorted[n:]
 	}
 	return s
@@ -106,9 +75,9 @@ func (s *sizes) between(bytes float64, except string) (seconds float64, ok bool)
 	empty := -1
 	at := func(i int) float64 {
 		if left && s.bytes[i] == float64(out.bytes) {
-			return s.times[i].without(out.seconds)
+			return s.times[i].MedianWithout(out.seconds)
 		}
-		return s.times[i].median()
+		return s.times[i].Median()
 	}
 	if left {
 		if i, _ := slices.BinarySearch(s.bytes, float64(out.bytes)); len(s.times[i]) == 1 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 // What leaving a case out is by definition: going through all the others. The
@@ -35,7 +36,7 @@ func (m *Model) directCosts(op string, ranks int, lastBytes float64, except stri
 				in = append(in, max(0, perByte-s[0]*c[0]-s[1]*c[1]-s[2]*c[2])/s[l])
 			}
 		}
-		c[l] = median(in)
+		c[l] = stats.Median(in)
 	}
 	return c
 }
@@ -106,7 +107,7 @@ func (m *Model) directSignals(points []point, except string) float64 {
 			in = append(in, p.seconds)
 		}
 	}
-	return median(in)
+	return stats.Median(in)
 }
 
 // directTransfer is reduces.transfer.
@@ -128,9 +129,9 @@ func (m *Model) directTransfer(points []point, of datasets.Collective, except st
 		}
 	}
 	if len(same) > 0 {
-		return median(same)
+		return stats.Median(same)
 	}
-	return median(all)
+	return stats.Median(all)
 }
 
 // directCost is passes.costs.
@@ -153,7 +154,7 @@ func (m *gpuModel) directCost(points []point, kernel, except string) (l2, memory
 			far = append(far, t)
 		}
 	}
-	return median(near), median(far)
+	return stats.Median(near), stats.Median(far)
 }
 
 // directBetween is sizes.between.
@@ -165,7 +166,7 @@ func directBetween(points []point, bytes float64, except string) (seconds float6
 		}
 	}
 	if same := byBytes[bytes]; len(same) > 0 {
-		return median(same), true
+		return stats.Median(same), true
 	}
 	var sizes []float64
 	for s := range byBytes {
@@ -177,7 +178,7 @@ func directBetween(points []point, bytes float64, except string) (seconds float6
 		return 0, false
 	}
 	low, high := sizes[i-1], sizes[i]
-	a, b := median(byBytes[low]), median(byBytes[high])
+	a, b := stats.Median(byBytes[low]), stats.Median(byBytes[high])
 	return a + (b-a)*(bytes-low)/(high-low), true
 }
 

@@ -12,7 +12,6 @@ package fit
 import (
 	"math"
 	"math/rand/v2"
-	"sort"
 
 	// gonum's CMA-ES and Nelder–Mead are tested implementations of the two
 	// derivative-free searches used here.
@@ -209,19 +208,4 @@ func edge(worse func(float64) bool, from, to float64) float64 {
 		}
 	}
 	return outside
-}
-
-// Quantile is the q-th quantile of v by linear interpolation, and 0 of
-// nothing. It sorts v.
-func Quantile(v []float64, q float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	sort.Float64s(v)
-	x := q * float64(len(v)-1)
-	i := int(x)
-	if i+1 >= len(v) {
-		return v[i]
-	}
-	return v[i] + (x-float64(i))*(v[i+1]-v[i])
 }

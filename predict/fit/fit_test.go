@@ -68,13 +68,3 @@ func TestIntervalHoldsWhatTheDataCannotTell(t *testing.T) {
 		t.Errorf("an unused parameter's interval is [%g, %g], want [1, 100]", low, high)
 	}
 }
-
-func TestQuantile(t *testing.T) {
-	// Of 0, 10, 20, 30: the 90th percentile lies at 2.7 steps, 27.
-	if q := Quantile([]float64{30, 0, 20, 10}, 0.9); math.Abs(q-27) > 1e-12 {
-		t.Errorf("quantile %g, want 27", q)
-	}
-	if q := Quantile(nil, 0.5); q != 0 {
-		t.Errorf("quantile of nothing is %g, want 0", q)
-	}
-}

@@ -23,6 +23,7 @@ import (
 	"slices"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 )
 
@@ -207,7 +208,7 @@ func measure(p pair, o *Options) Row {
 	default:
 		r.diff, r.ranked = Between(b, n), true
 		if x, y := samples(baseUsable), samples(newUsable); len(x) > 0 && len(y) > 0 {
-			s := Superiority(x, y)
+			s := stats.Superiority(x, y)
 			r.Superiority = &s
 		}
 	}
@@ -378,8 +379,8 @@ func betweenRuns(rows []Row) float64 {
 	if len(logs) < sharedVarianceRows {
 		return math.NaN()
 	}
-	s := RobustSigma(logs)
-	return max(0, s*s-Median(variances))
+	s := stats.RobustSigma(logs)
+	return max(0, s*s-stats.Median(variances))
 }
 
 // judge sets intervals, p-values and verdicts.
@@ -401,7 +402,7 @@ func judge(rows []Row, o *Options) {
 		}
 	}
 	limit := math.Log1p(o.Within)
-	for k, adjusted := range BenjaminiHochberg(ps) {
+	for k, adjusted := range stats.BenjaminiHochberg(ps) {
 		r := &rows[at[k]]
 		r.AdjustedP = &adjusted
 		switch {

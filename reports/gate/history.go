@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"bench/datasets/stats"
 	"bench/reports/compare"
 )
 
@@ -101,7 +102,7 @@ func Detect(nights []Night, alpha float64, guard Guard) (Change, bool) {
 	}
 	out := split(nights, since(nights, longest, best.Slower))
 	out.P = min(1, best.P*float64(tests))
-	out.Detectable = -compare.Quantile(min(alpha/float64(tests), guard[threeNights]), tonight.df) * math.Sqrt(tonight.Scale*tonight.Scale*(medianVariance(3)+1/float64(n))+tonight.doubt)
+	out.Detectable = -stats.TQuantile(min(alpha/float64(tests), guard[threeNights]), tonight.df) * math.Sqrt(tonight.Scale*tonight.Scale*(medianVariance(3)+1/float64(n))+tonight.doubt)
 	// A change that the last night does not show has passed.
 	if now := tonight.Shift + tonight.Level - out.Level; now*out.Shift <= 0 || math.Abs(now) < math.Abs(out.Shift)/2 {
 		out.P = 1
@@ -220,7 +221,7 @@ func split(nights []Night, k int) Change {
 	c.se = math.Sqrt(variance*(spread+1/float64(len(head))) + c.doubt*spread)
 	c.P = 1
 	if c.Shift != 0 {
-		c.P = compare.UpperTail(math.Abs(c.Shift)/c.se, c.df)
+		c.P = stats.UpperTail(math.Abs(c.Shift)/c.se, c.df)
 	}
 	return c
 }

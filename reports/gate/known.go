@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 )
 
@@ -114,7 +115,7 @@ func KnownErrors(rows []reports.Joined, tiers []datasets.Tier, keep func(*report
 	var out []Known
 	for k, r := range ratios {
 		slices.Sort(r)
-		k.N, k.P50, k.P90, k.Max = len(r), reports.Quantile(r, 0.5), reports.Quantile(r, 0.9), r[len(r)-1]
+		k.N, k.P50, k.P90, k.Max = len(r), stats.Quantile(r, 0.5), stats.Quantile(r, 0.9), r[len(r)-1]
 		// The rank that an exchangeable row exceeds with at most 1 %.
 		k.P99 = r[min(len(r), int(math.Ceil(0.99*float64(len(r)+1))))-1]
 		out = append(out, k)

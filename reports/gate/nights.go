@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 	"bench/reports/compare"
 )
@@ -198,7 +199,7 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 		}
 		r.Findings = append(r.Findings, f)
 	}
-	adjusted := compare.Holm(ps)
+	adjusted := stats.Holm(ps)
 	for i, at := range tested {
 		r.Findings[at].judgeChange(adjusted[i], o)
 	}

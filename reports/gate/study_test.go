@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports/compare"
 
 	// benchmath: the statistics of benchstat, to stand beside.
@@ -175,7 +176,7 @@ func (g *night) failures(changes []Change) []bool {
 			ps, which = append(ps, changes[w].P), append(which, w)
 		}
 	}
-	for i, p := range compare.Holm(ps) {
+	for i, p := range stats.Holm(ps) {
 		f := Finding{change: changes[which[i]], MeasuredS: 1}
 		f.judgeChange(p, &o)
 		found[which[i]] = f.Outcome == Fail
@@ -209,7 +210,7 @@ var detectors = []detector{
 				}
 			}
 			if m := r.at(w, upTo, upTo, of, since, slow); m != nil && len(past) > 0 {
-				found[w] = m.TimeS > 1.05*compare.Median(past)
+				found[w] = m.TimeS > 1.05*stats.Median(past)
 			}
 		}
 		return found
@@ -230,7 +231,7 @@ var detectors = []detector{
 			a := benchmath.NewSample(slices.Clone(old.SamplesS), &benchmath.DefaultThresholds)
 			b := benchmath.NewSample(slices.Clone(now.SamplesS), &benchmath.DefaultThresholds)
 			c := benchmath.AssumeNothing.Compare(a, b)
-			found[w] = c.P < c.Alpha && compare.Median(now.SamplesS) > compare.Median(old.SamplesS)
+			found[w] = c.P < c.Alpha && stats.Median(now.SamplesS) > stats.Median(old.SamplesS)
 		}
 		return found
 	}},

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 	"bench/reports/figure"
 )
@@ -185,7 +186,7 @@ func (b *builder) scatterSaying(rows []*reports.Joined, place func(j *reports.Jo
 			p.Text = fmt.Sprintf("%s %s rows, such as %s", reports.Count(len(g.points)), k.suite, reports.Label(g.row.Row.Workload))
 			if len(g.errors) > 0 && says == nil {
 				slices.Sort(g.errors)
-				p.Text += "; median error " + reports.SignedPercent(reports.Quantile(g.errors, 0.5))
+				p.Text += "; median error " + reports.SignedPercent(stats.Quantile(g.errors, 0.5))
 			}
 		}
 		size := math.Round(3 + 2*math.Log10(float64(len(g.points))))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"bench/datasets/stats"
 	"bench/reports"
 	"bench/reports/figure"
 )
@@ -146,7 +147,7 @@ func joined(points []curvePoint, front bool, of func(curvePoint) float64) []figu
 			continue
 		}
 		slices.Sort(ys)
-		y := reports.Quantile(ys, 0.5)
+		y := stats.Quantile(ys, 0.5)
 		if front && len(out) > 0 && y <= out[len(out)-1].Y {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 	"bench/reports/figure"
 )
@@ -53,7 +54,7 @@ func (b *builder) match() []matched {
 		for i, t := range e.times {
 			if len(t) > 0 {
 				slices.Sort(t)
-				m.times[i] = reports.Quantile(t, 0.5)
+				m.times[i] = stats.Quantile(t, 0.5)
 				n++
 			}
 		}
@@ -92,7 +93,7 @@ func (b *builder) differences() ([]figureView, []*grid) {
 		for _, s := range slices.SortedFunc(slices.Values(sortedKeys(ratios)), compareSuites) {
 			r := ratios[s]
 			slices.Sort(r)
-			summary.Rows = append(summary.Rows, []cell{text(subjects[i].Name), text(string(s)), number(reports.Count(len(r)), float64(len(r))), ratioCell(reports.Quantile(r, 0.1)), ratioCell(reports.Quantile(r, 0.5)), ratioCell(reports.Quantile(r, 0.9))})
+			summary.Rows = append(summary.Rows, []cell{text(subjects[i].Name), text(string(s)), number(reports.Count(len(r)), float64(len(r))), ratioCell(stats.Quantile(r, 0.1)), ratioCell(stats.Quantile(r, 0.5)), ratioCell(stats.Quantile(r, 0.9))})
 		}
 		if len(rows) == 0 {
 			continue

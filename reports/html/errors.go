@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/reports"
 	"bench/reports/figure"
 )
@@ -68,7 +69,7 @@ func (b *builder) distribution() []figureView {
 		}
 		for k, e := range errors {
 			slices.Sort(e)
-			s := spread{string(k.suite) + " " + k.regime, k.suite, len(e), reports.Quantile(e, 0.1), reports.Quantile(e, 0.25), reports.Quantile(e, 0.5), reports.Quantile(e, 0.75), reports.Quantile(e, 0.9)}
+			s := spread{string(k.suite) + " " + k.regime, k.suite, len(e), stats.Quantile(e, 0.1), stats.Quantile(e, 0.25), stats.Quantile(e, 0.5), stats.Quantile(e, 0.75), stats.Quantile(e, 0.9)}
 			panels[i] = append(panels[i], s)
 			names[s.name] = true
 		}

@@ -21,7 +21,6 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
-	"slices"
 	"strconv"
 	"unsafe"
 )
@@ -110,11 +109,4 @@ func Likwid(kernel string, megabytes int64, threads int) (float64, error) {
 	}
 	rate, err := strconv.ParseFloat(string(m[1]), 64)
 	return rate * 1e6, err
-}
-
-// Median of the values, which it sorts.
-func Median(values []float64) float64 {
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 	"bench/microbench"
 	"bench/microbench/host"
 )
@@ -25,9 +26,9 @@ func compare(b *testing.B, unit string, scale, goal float64, ours, theirs func()
 		x, y := ours(), theirs()
 		ratios, a, z = append(ratios, x/y), append(a, x/scale), append(z, y/scale)
 	}
-	median := Median(ratios)
+	median := stats.Median(ratios)
 	b.Logf("ratio %.3f (quartiles %.3f to %.3f, goal %.2f): bench %.4g %s, peer %.4g %s",
-		median, ratios[rounds/4], ratios[rounds*3/4], goal, Median(a), unit, Median(z), unit)
+		median, stats.Quantile(ratios, 0.25), stats.Quantile(ratios, 0.75), goal, stats.Median(a), unit, stats.Median(z), unit)
 	b.ReportMetric(median, "ratio")
 	b.ReportMetric(0, "ns/op")
 }
@@ -126,10 +127,10 @@ func compareFew(b *testing.B, ours, theirs func() float64) {
 		x, y := ours(), theirs()
 		ratios, a, z = append(ratios, x/y), append(a, x/1e9), append(z, y/1e9)
 	}
-	b.ReportMetric(Median(ratios), "ratio")
+	b.ReportMetric(stats.Median(ratios), "ratio")
 	b.ReportMetric(0, "ns/op")
 	b.Logf("ratio %.3f (%.3f to %.3f, goal 0.98): bench %.4g GB/s, likwid-bench %.4g GB/s",
-		Median(ratios), ratios[0], ratios[2], Median(a), Median(z))
+		stats.Median(ratios), ratios[0], ratios[2], stats.Median(a), stats.Median(z))
 }
 
 // products are square, skinny and awkward.

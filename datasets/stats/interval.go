@@ -1,4 +1,4 @@
-package datasets
+package stats
 
 import (
 	"math"
@@ -44,9 +44,8 @@ func MedianInterval(samples []float64, confidence float64) Interval {
 	if n == 0 {
 		return Interval{}
 	}
-	s := slices.Clone(samples)
-	slices.Sort(s)
-	out := Interval{Median: (s[(n-1)/2] + s[n/2]) / 2, Confidence: confidence}
+	s := Sort(slices.Clone(samples))
+	out := Interval{Median: s.Median(), Confidence: confidence}
 	out.Tau = correlationTime(samples, out.Median)
 	out.EffectiveN = float64(n) / out.Tau
 
@@ -74,7 +73,7 @@ func medianRank(n int, confidence float64) int {
 	// Twice the lower tail P(B ≤ l−1) must not exceed 1 − confidence. The
 	// normal approximation starts the search next to the answer.
 	tail := (1 - confidence) / 2
-	z := distuv.UnitNormal.Quantile(1 - tail)
+	z := TQuantile(1-tail, math.Inf(1))
 	l := int(float64(n)/2 - z*math.Sqrt(float64(n))/2 + 2)
 	for l > 0 && below.CDF(float64(l-1)) > tail {
 		l--

@@ -3,10 +3,10 @@ package compare
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/stats"
 )
 
 func near(t *testing.T, what string, got, want, within float64) {
@@ -14,26 +14,6 @@ func near(t *testing.T, what string, got, want, within float64) {
 	if !(math.Abs(got-want) <= within) {
 		t.Errorf("%s is %g, want %g", what, got, want)
 	}
-}
-
-// Worked out by hand from the definitions: m = 4.
-func TestBenjaminiHochbergAndHolm(t *testing.T) {
-	p := []float64{0.04, 0.01, 0.03, 0.005}
-	// Sorted: .005×4/1=.02, .01×4/2=.02, .03×4/3=.04, .04×4/4=.04.
-	if got, want := BenjaminiHochberg(p), []float64{0.04, 0.02, 0.04, 0.02}; !close(got, want) {
-		t.Errorf("Benjamini and Hochberg: %v, want %v", got, want)
-	}
-	// Sorted: .005×4=.02, .01×3=.03, .03×2=.06, .04×1=.04 raised to .06.
-	if got, want := Holm(p), []float64{0.06, 0.03, 0.06, 0.02}; !close(got, want) {
-		t.Errorf("Holm: %v, want %v", got, want)
-	}
-	if BenjaminiHochberg(nil) == nil || len(Holm(nil)) != 0 {
-		t.Error("no tests are no fault")
-	}
-}
-
-func close(a, b []float64) bool {
-	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 1e-12 })
 }
 
 func TestLogMedianByHand(t *testing.T) {
@@ -71,17 +51,6 @@ func TestWelchByHand(t *testing.T) {
 	}
 }
 
-func TestSuperiorityByHand(t *testing.T) {
-	// Of the 9 pairs new is longer in 6, equal in 1: (6 + ½)/9.
-	near(t, "superiority", Superiority([]float64{3, 1, 2}, []float64{2, 3.5, 2.5}), (1.5+3+2)/9, 1e-12)
-	near(t, "of nothing", Superiority(nil, []float64{1}), 0.5, 0)
-}
-
-func TestRobustSigma(t *testing.T) {
-	// Median 3, absolute deviations 2 1 0 1 97, of which the median is 1.
-	near(t, "sigma", RobustSigma([]float64{1, 2, 3, 4, 100}), 1.4826, 1e-12)
-}
-
 // coverage is the share of intervals that hold the true ratio, of two runs
 // whose samples come from draw, and the share of trials that have one: samples
 // that look too dependent for an interval at 95 % get no verdict, and none is
@@ -94,7 +63,7 @@ func coverage(n int, draw func(r *rand.Rand, n int) []float64) (held, judged flo
 		for i := range m.SamplesS {
 			m.SamplesS[i] *= scale
 		}
-		i := datasets.MedianInterval(m.SamplesS, 0.95)
+		i := stats.MedianInterval(m.SamplesS, 0.95)
 		m.TimeS, m.LowS, m.HighS, m.Confidence = i.Median, i.Low, i.High, i.Confidence
 		l, ok := LogMedian(m)
 		return l, ok && m.Confidence >= fullConfidence
