@@ -1,5 +1,7 @@
 package datasets
 
+import "strings"
+
 // Source says how a measurement came to be. A simulated one never counts
 // towards a claim about hardware.
 type Source string
@@ -62,8 +64,8 @@ type Measurement struct {
 	Wrong, Checked           int64
 	MaxRelError, RelErrBound float64
 
-	// Implementation is the library or kernel that did the work, with Version.
-	Implementation, Version string
+	// Stack did the work.
+	Stack Stack
 
 	// ActiveExperts, MaxLoad and MeanLoad of an MoE case as it ran; the loads
 	// are (token, choice) pairs an expert (or a rank, where experts are spread).
@@ -72,6 +74,28 @@ type Measurement struct {
 
 	Conditions Conditions
 	Origin     ImportOrigin
+}
+
+// Stack is whose kernels did the work.
+type Stack struct {
+	// Library in lower case: "vllm", "trtllm", "sglang", "nccl", "cublaslt",
+	// "openblas", …; "bench" for this program's own kernels. "" is not known.
+	Library, Version string
+	// KernelSource is which of the library's kernels, in the library's or the
+	// tool's own words.
+	KernelSource string
+}
+
+// Name is the library with its version, "" where it is not known. Rows of one
+// name are grouped.
+func (s Stack) Name() string { return strings.TrimSpace(s.Library + " " + s.Version) }
+
+// String is all that is known, for people.
+func (s Stack) String() string {
+	if s.KernelSource == "" {
+		return s.Name()
+	}
+	return strings.TrimPrefix(s.Name()+": "+s.KernelSource, ": ")
 }
 
 // Conditions under which a case ran. A nil or zero figure was not available.

@@ -129,7 +129,7 @@ func (e *openMetrics) Export(meta *Meta, rows []Row) error {
 		}
 		m := &rows[i].Measurement
 		labels := labelSet("host", meta.Host, "device", rows[i].DeviceID, "uuid", rows[i].DeviceUUID, "suite", e.r.suite, "op", e.r.op, "dtype", e.r.dtype, "key", e.r.key,
-			"source", string(m.Source), "tool", m.Origin.Tool, "implementation", m.Implementation)
+			"source", string(m.Source), "tool", m.Origin.Tool, "stack", m.Stack.Name())
 		c := e.cases[labels]
 		if c == nil {
 			c = &metricCase{}

@@ -153,7 +153,7 @@ func (f *File) rowGroup(g *format.RowGroup, columns []string, reuse *[]record) (
 			continue
 		}
 		at, known := fieldIndex[c.PathInSchema[0]]
-		if !known || fields[at].derived || len(columns) > 0 && !slices.Contains(columns, c.PathInSchema[0]) {
+		if !known || fields[at].derived || len(columns) > 0 && !slices.Contains(columns, fields[at].name) {
 			continue
 		}
 		if slices.Contains(into, &fields[at]) {

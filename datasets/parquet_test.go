@@ -293,7 +293,7 @@ func benchmarkRows(n int) []Row {
 	rows := make([]Row, n)
 	for i := range rows {
 		m := Measurement{Source: SourceMeasured, Verdict: OK, TimeS: r.ExpFloat64(), LowS: r.Float64(), HighS: r.Float64(), Confidence: 0.95,
-			Stop: "interval", Checked: 100, RelErrBound: 1e-5, MaxRelError: r.Float64(), Implementation: "OpenBLAS", Version: "0.3.21", BatchIterations: 1 + r.Int64N(100),
+			Stop: "interval", Checked: 100, RelErrBound: 1e-5, MaxRelError: r.Float64(), Stack: Stack{"openblas", "0.3.21", "dgemm"}, BatchIterations: 1 + r.Int64N(100),
 			SamplesS: make([]float64, 10), Conditions: Conditions{StartUnixNS: r.Int64N(1 << 60), ClockHz: 3e9, Governor: "performance", LoadAverage: 1, SentinelRatio: 1}}
 		for j := range m.SamplesS {
 			m.SamplesS[j] = r.Float64()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 var errNoWorkload = errors.New("a row has no workload")
@@ -126,6 +127,11 @@ func (c *record) restore() error {
 			return err
 		}
 		c.row.Workload = w
+	}
+	// Before rows carried their stack, a kernel table's library stood here.
+	m := &c.row.Measurement
+	if library, _, old := strings.Cut(m.Origin.ToolVersion, " "); old && m.Origin.Tool == "aiconfigurator" {
+		m.Stack.Library, m.Stack.KernelSource, m.Origin.ToolVersion = strings.ToLower(library), m.Stack.Library, ""
 	}
 	for i := range c.tiers {
 		f := &c.tiers[i]

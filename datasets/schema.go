@@ -50,12 +50,14 @@ func (f field) presentIf(p func(*record) bool) field {
 // fields lists every column in file order.
 var fields = buildFields()
 
-// fieldIndex finds a column by name.
+// fieldIndex finds a column by name, or by the one that it had before rows
+// carried their stack.
 var fieldIndex = func() map[string]int {
 	m := make(map[string]int, len(fields))
 	for i, f := range fields {
 		m[f.name] = i
 	}
+	m["implementation"], m["implementation_version"] = m["stack"], m["stack_version"]
 	return m
 }()
 
@@ -145,8 +147,9 @@ func measurementFields() []field {
 		integer("checked", func(r *record) *int64 { return &r.row.Measurement.Checked }),
 		float("max_rel_error", func(r *record) *float64 { return &r.row.Measurement.MaxRelError }).presentIf(checked),
 		float("rel_error_bound", func(r *record) *float64 { return &r.row.Measurement.RelErrBound }),
-		text("implementation", func(r *record) *string { return &r.row.Measurement.Implementation }),
-		text("implementation_version", func(r *record) *string { return &r.row.Measurement.Version }),
+		text("stack", func(r *record) *string { return &r.row.Measurement.Stack.Library }),
+		text("stack_version", func(r *record) *string { return &r.row.Measurement.Stack.Version }),
+		text("kernel_source", func(r *record) *string { return &r.row.Measurement.Stack.KernelSource }),
 		integer("active_experts", func(r *record) *int64 { return &r.row.Measurement.ActiveExperts }),
 		float("max_load", func(r *record) *float64 { return &r.row.Measurement.MaxLoad }),
 		float("mean_load", func(r *record) *float64 { return &r.row.Measurement.MeanLoad }),

@@ -34,7 +34,7 @@ func TestLoopRecoversTheMedian(t *testing.T) {
 		if batch := float64(m.BatchIterations) * truth; batch < 1.9e-3 || batch > 5e-3 {
 			t.Errorf("%s: a batch of %d takes %v s", r.Workload.Key(), m.BatchIterations, batch)
 		}
-		if m.Source != datasets.SourceMeasured || m.Implementation != "fake" || m.Conditions.LoadAverage != 0.5 {
+		if m.Source != datasets.SourceMeasured || m.Stack != (datasets.Stack{Library: "bench", KernelSource: "fake 1"}) || m.Conditions.LoadAverage != 0.5 {
 			t.Errorf("%s: %+v", r.Workload.Key(), m)
 		}
 	}

@@ -78,7 +78,7 @@ func (m *meter) measure(b Backend, w datasets.Workload, budget time.Duration) (o
 			out.Verdict, out.Reason = datasets.Failed, "the case could not be freed: "+sentence(err)
 		}
 	}()
-	out.Implementation, out.Version = c.Implementation()
+	out.Stack = stackOf(c.Implementation())
 	if !m.check(c, &out) {
 		return out
 	}
@@ -335,6 +335,19 @@ func (m *meter) agree(a, b []float64) bool {
 		return true
 	}
 	return len(a) > 2 && slices.Min(a) < mb && mb < slices.Max(a) && slices.Min(b) < ma && ma < slices.Max(b)
+}
+
+// libraries are the names of Case.Implementation that are not this program's own.
+var libraries = []string{"cublaslt", "nccl", "openblas", "mkl", "blis", "onednn"}
+
+// stackOf is the stack of what a case says that it is made of. A library's
+// version stands before the place of its file.
+func stackOf(name, version string) datasets.Stack {
+	if !slices.Contains(libraries, name) {
+		return datasets.Stack{Library: "bench", KernelSource: strings.TrimSpace(name + " " + version)}
+	}
+	version, place, _ := strings.Cut(version, " at ")
+	return datasets.Stack{Library: name, Version: version, KernelSource: place}
 }
 
 // PanicSite is the innermost line of the stack that is not the runtime's, for

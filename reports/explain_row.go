@@ -81,11 +81,11 @@ func (p page) origin(run *datasets.Run, j *Joined) {
 		p.line("imported from", "%s, record %d of %s", strings.TrimSpace(o.Tool+" "+o.ToolVersion), o.Record, o.File)
 		p.line("SHA-256", "%s", o.SHA256)
 	}
-	p.line("work done by", "%s", strings.TrimSpace(m.Implementation+" "+m.Version))
+	p.line("work done by", "%s", m.Stack)
 	// Under the library's own name is the file that was opened.
 	for _, k := range sortedKeys(meta.Environment) {
 		lib, library := strings.CutPrefix(k, "library_")
-		if library && !strings.Contains(strings.ToLower(m.Implementation), lib) {
+		if library && !strings.Contains(strings.ToLower(m.Stack.String()), lib) {
 			continue
 		}
 		if library || slices.Contains([]string{"cpu", "cores", "isa", "hypervisor", "system", "compiler", "pinned_cpus", "governor", "libcuda", "libcublaslt", "libnccl", "nvidia_driver", "nvml"}, k) {

@@ -220,3 +220,32 @@ func TestSuspects(t *testing.T) {
 		t.Errorf("suspects: %+v", got)
 	}
 }
+
+// TestGroupsByStack: rows of two stacks are summed up apart, and together as
+// "all"; the headline of imported rows keeps them apart.
+func TestGroupsByStack(t *testing.T) {
+	var rows []datasets.Row
+	for i, s := range []datasets.Stack{{Library: "vllm", Version: "0.14.0"}, {Library: "vllm", Version: "0.14.0", KernelSource: "marlin"}, {Library: "trtllm", Version: "1.0.0"}} {
+		r := imported("mine", 1<<i, 1e-3)
+		r.Measurement.Stack = s
+		rows = append(rows, r)
+	}
+	run := &datasets.Run{Rows: rows, Devices: []datasets.Device{invented("mine")}}
+	r, err := New([]*datasets.Run{run}, []datasets.Tier{datasets.TierDatasheet}, Catalogue(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := map[string]int{}
+	for _, g := range r.Groups {
+		if g.Op == All && g.DType == All && g.Regime == All && g.Split == All {
+			n[g.Stack] = g.N
+		}
+	}
+	if len(n) != 3 || n[All] != 3 || n["vllm 0.14.0"] != 2 || n["trtllm 1.0.0"] != 1 {
+		t.Errorf("rows by stack: %v", n)
+	}
+	head := r.Headline()
+	if len(head) != 2 || head[0].Where() != "mine, trtllm 1.0.0" || head[1].Where() != "mine, vllm 0.14.0" {
+		t.Errorf("headline: %+v", head)
+	}
+}

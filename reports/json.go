@@ -27,21 +27,22 @@ type JSONRow struct {
 	Bytes  float64 `json:"bytes,omitempty"`
 	Wire   float64 `json:"wire_bytes,omitempty"`
 
-	Source         string   `json:"source"`
-	Simulated      bool     `json:"simulated"`
-	Verdict        string   `json:"verdict"`
-	Reason         string   `json:"reason,omitempty"`
-	Flags          []string `json:"flags,omitempty"`
-	TimeS          float64  `json:"time_median_s,omitempty"`
-	LowS           float64  `json:"time_low_s,omitempty"`
-	HighS          float64  `json:"time_high_s,omitempty"`
-	Confidence     float64  `json:"confidence,omitempty"`
-	Samples        int      `json:"samples,omitempty"`
-	Implementation string   `json:"implementation,omitempty"`
-	Version        string   `json:"version,omitempty"`
-	Tool           string   `json:"tool,omitempty"`
-	File           string   `json:"file,omitempty"`
-	Record         int64    `json:"record,omitempty"`
+	Source       string   `json:"source"`
+	Simulated    bool     `json:"simulated"`
+	Verdict      string   `json:"verdict"`
+	Reason       string   `json:"reason,omitempty"`
+	Flags        []string `json:"flags,omitempty"`
+	TimeS        float64  `json:"time_median_s,omitempty"`
+	LowS         float64  `json:"time_low_s,omitempty"`
+	HighS        float64  `json:"time_high_s,omitempty"`
+	Confidence   float64  `json:"confidence,omitempty"`
+	Samples      int      `json:"samples,omitempty"`
+	Stack        string   `json:"stack,omitempty"`
+	StackVersion string   `json:"stack_version,omitempty"`
+	KernelSource string   `json:"kernel_source,omitempty"`
+	Tool         string   `json:"tool,omitempty"`
+	File         string   `json:"file,omitempty"`
+	Record       int64    `json:"record,omitempty"`
 
 	// The suite's own figures.
 	FLOPPerS          float64 `json:"flop_per_s,omitempty"`
@@ -122,7 +123,7 @@ func (r *Report) jsonRow(j *Joined) JSONRow {
 		FLOPs: w.FLOPs(), Bytes: w.Bytes(), Wire: w.WireBytes(),
 		Source: string(m.Source), Simulated: m.Source == datasets.SourceSimulated, Verdict: string(m.Verdict),
 		Reason: m.Reason, Flags: m.Flags, Samples: len(m.SamplesS),
-		Implementation: m.Implementation, Version: m.Version,
+		Stack: m.Stack.Library, StackVersion: m.Stack.Version, KernelSource: m.Stack.KernelSource,
 		Tool: m.Origin.Tool, File: m.Origin.File, Record: m.Origin.Record,
 		ActiveExperts: m.ActiveExperts, MaxLoad: m.MaxLoad, MeanLoad: m.MeanLoad, Slowdown: r.Slowdown(j),
 		Predictions: make([]JSONPrediction, len(j.Predictions))}

@@ -58,7 +58,7 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 			} else {
 				source = EscapeMarkdown(source)
 			}
-			t.AppendRow(table.Row{g.Suite, EscapeMarkdown(g.Device), source, g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
+			t.AppendRow(table.Row{g.Suite, EscapeMarkdown(g.Where()), source, g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
 				Percent(g.MedianAPE), Percent(g.P90APE), SignedPercent(g.Bias)})
 		}
 		markdownTable(out, t)

@@ -162,24 +162,29 @@ func (s *Section) Title() string {
 	return t
 }
 
-// Headline is the groups over all ops, data types and regimes of a suite: on
-// the test half where the suite has calibrated predictions (so that every tier
-// is judged on the same rows), else on all rows.
+// Headline is the groups over all ops, data types and regimes of a suite, and
+// of each stack where imported rows are of several: on the test half where the
+// suite has calibrated predictions (so that every tier is judged on the same
+// rows), else on all rows.
 func (r *Report) Headline() []Group {
 	type id struct{ source, tool, device, suite string }
 	calibrated := map[id]bool{}
+	several := map[id]bool{} // stacks
 	for _, g := range r.Groups {
+		k := id{g.Source, g.Tool, g.Device, g.Suite}
+		several[k] = several[k] || g.Stack == All
 		if g.Tier == string(datasets.TierCalibrated) && g.Split == string(datasets.TestHalf) {
-			calibrated[id{g.Source, g.Tool, g.Device, g.Suite}] = true
+			calibrated[k] = true
 		}
 	}
 	var out []Group
 	for _, g := range r.Groups {
-		split := All
-		if calibrated[id{g.Source, g.Tool, g.Device, g.Suite}] {
+		split, k := All, id{g.Source, g.Tool, g.Device, g.Suite}
+		if calibrated[k] {
 			split = string(datasets.TestHalf)
 		}
-		if g.Op == All && g.DType == All && g.Regime == All && g.Split == split {
+		apart := g.Source == string(datasets.SourceImported)
+		if (!several[k] || (g.Stack != All) == apart) && g.Op == All && g.DType == All && g.Regime == All && g.Split == split {
 			out = append(out, g)
 		}
 	}

@@ -204,7 +204,7 @@ func TestJSONSchema(t *testing.T) {
 	top := 0
 	for _, g := range doc["groups"].([]any) {
 		g := g.(map[string]any)
-		for _, key := range []string{"suite", "op", "device", "dtype", "regime", "tier", "split", "n", "mape", "median_ape", "p90_ape", "bias"} {
+		for _, key := range []string{"suite", "op", "device", "stack", "dtype", "regime", "tier", "split", "n", "mape", "median_ape", "p90_ape", "bias"} {
 			if g[key] == nil {
 				t.Errorf("a group has no %s: %v", key, g)
 			}

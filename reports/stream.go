@@ -110,7 +110,7 @@ func (d *Devices) shared(id, override string) bool {
 
 // JoinColumns are the columns that joining and counting a row needs.
 func JoinColumns() []string {
-	return append(datasets.WorkloadColumns(), "device_id", "device_uuid", "source", "verdict", "reason", "flags", "time_median_s", "import_tool")
+	return append(datasets.WorkloadColumns(), "device_id", "device_uuid", "source", "verdict", "reason", "flags", "time_median_s", "import_tool", "stack", "stack_version")
 }
 
 // headOf is a file's run with those rows alone that decide what is known of its

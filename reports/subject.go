@@ -105,16 +105,18 @@ func (r *Report) DeviceOf(s *Subject) (datasets.Device, bool) {
 	return r.devices.find(r.Runs[run], s.Device)
 }
 
-// suiteID is whose rows are judged by one tier: an operation's of a suite.
+// suiteID is whose rows are judged by one tier: an operation's of a suite and
+// stack.
 type suiteID struct {
 	device, tool string
+	stack        string
 	source       datasets.Source
 	suite        datasets.Suite
 	op           string
 }
 
 func suiteIDOf(j *Joined) suiteID {
-	return suiteID{j.Row.DeviceID, j.Row.Measurement.Origin.Tool, j.Row.Measurement.Source, j.Row.Workload.Suite(), j.Row.Workload.Op()}
+	return suiteID{j.Row.DeviceID, j.Row.Measurement.Origin.Tool, j.Row.Measurement.Stack.Name(), j.Row.Measurement.Source, j.Row.Workload.Suite(), j.Row.Workload.Op()}
 }
 
 // appointJudges gives each row the most informed tier that predicts any row of

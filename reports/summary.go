@@ -10,7 +10,7 @@ import (
 	"bench/datasets/stats"
 )
 
-// All stands in a roll-up for every op, data type, regime or split.
+// All stands in a roll-up for every stack, op, data type, regime or split.
 const All = "all"
 
 // Group is the error of one tier over rows that share all of these fields.
@@ -19,6 +19,8 @@ type Group struct {
 	Suite  string `json:"suite"`
 	Op     string `json:"op"`
 	Device string `json:"device"`
+	// Stack is the library and its version, "" where it is not known.
+	Stack  string `json:"stack"`
 	DType  string `json:"dtype"`
 	Regime string `json:"regime"`
 	Tier   string `json:"tier"`
@@ -38,6 +40,15 @@ type Group struct {
 	P90APE float64 `json:"p90_ape"`
 	// Bias is the median of the signed error.
 	Bias float64 `json:"bias"`
+}
+
+// Where is the device, and the stack of imported rows. Which libraries a run of
+// this program used is its own choice.
+func (g *Group) Where() string {
+	if g.Stack == All || g.Stack == "" || g.Source != string(datasets.SourceImported) {
+		return g.Device
+	}
+	return g.Device + ", " + g.Stack
 }
 
 // Reason counts cases that share why they have no prediction, or were failed,
@@ -70,23 +81,23 @@ func Figures(errors []float64) (n int, mape, medianAPE, p90APE, bias float64) {
 
 // cell is the finest grouping; roll-ups join cells.
 type cell struct {
-	suite                                   datasets.Suite
-	op, device, dtype, regime, source, tool string
-	split                                   datasets.Split
+	suite                                          datasets.Suite
+	stack, op, device, dtype, regime, source, tool string
+	split                                          datasets.Split
 }
 
 // cellOf is the row's finest cell.
 func cellOf(j *Joined) cell {
 	w, m := j.Row.Workload, &j.Row.Measurement
-	return cell{w.Suite(), w.Op(), j.Row.DeviceID, string(w.DType()), string(j.Regime), string(m.Source), m.Origin.Tool, j.Split}
+	return cell{w.Suite(), m.Stack.Name(), w.Op(), j.Row.DeviceID, string(w.DType()), string(j.Regime), string(m.Source), m.Origin.Tool, j.Split}
 }
 
 // above are the cell and its roll-ups.
 func (c cell) above() iter.Seq[cell] {
 	return func(yield func(cell) bool) {
-		for mask := range 16 {
+		for mask := range 32 {
 			up := c
-			for bit, field := range []*string{&up.op, &up.dtype, &up.regime, (*string)(&up.split)} {
+			for bit, field := range []*string{&up.stack, &up.op, &up.dtype, &up.regime, (*string)(&up.split)} {
 				if mask>>bit&1 == 1 {
 					*field = All
 				}
@@ -100,24 +111,36 @@ func (c cell) above() iter.Seq[cell] {
 
 // group is the cell's group, its figures yet to come.
 func (c cell) group(t datasets.Tier) Group {
-	return Group{Suite: string(c.suite), Op: c.op, Device: c.device, DType: c.dtype, Regime: c.regime,
+	return Group{Suite: string(c.suite), Op: c.op, Device: c.device, Stack: c.stack, DType: c.dtype, Regime: c.regime,
 		Tier: string(t), Split: string(c.split), Source: c.source, Tool: c.tool,
 		Simulated: c.source == string(datasets.SourceSimulated)}
 }
 
+// sortedCells leaves out "all" stacks where there is but one.
 func sortedCells[T any](cells map[cell]T) []cell {
+	stack := func(c cell) cell { return cell{source: c.source, tool: c.tool, device: c.device, suite: c.suite} }
+	stacks := map[cell]map[string]bool{}
+	for c := range cells {
+		if stacks[stack(c)] == nil {
+			stacks[stack(c)] = map[string]bool{}
+		}
+		stacks[stack(c)][c.stack] = true
+	}
 	keys := make([]cell, 0, len(cells))
 	for c := range cells {
-		keys = append(keys, c)
+		if c.stack != All || len(stacks[stack(c)]) > 2 {
+			keys = append(keys, c)
+		}
 	}
 	slices.SortFunc(keys, compareCells)
 	return keys
 }
 
-// Groups summarises the error of every tier: by suite, op, device, data type,
-// regime, split, source and tool, and with "all" in the place of op, data type,
-// regime and split in every combination. Groups without a row are left out. The
-// order is by source, tool, device, suite, then from the widest to the finest.
+// Groups summarises the error of every tier: by suite, stack, op, device, data
+// type, regime, split, source and tool, and with "all" in the place of op, data
+// type, regime, split, and the stack where there are several, in every
+// combination. Groups without a row are left out. The order is by source, tool,
+// device, suite, then from the widest to the finest.
 func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 	cells := map[cell][][]float64{}
 	for i := range rows {
@@ -172,7 +195,7 @@ func Groups(rows []Joined, tiers []datasets.Tier) []Group {
 func compareCells(a, b cell) int {
 	return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.tool, b.tool), cmp.Compare(a.device, b.device),
 		cmp.Compare(suiteOrder(a.suite), suiteOrder(b.suite)), cmp.Compare(a.suite, b.suite),
-		allFirst(a.op, b.op), allFirst(a.dtype, b.dtype), allFirst(a.regime, b.regime), allFirst(string(a.split), string(b.split)))
+		allFirst(a.stack, b.stack), allFirst(a.op, b.op), allFirst(a.dtype, b.dtype), allFirst(a.regime, b.regime), allFirst(string(a.split), string(b.split)))
 }
 
 func suiteOrder(s datasets.Suite) int {

@@ -40,7 +40,7 @@ func Suspects(rows []*Joined) []Suspect {
 		}
 		if key, size := Sweep(j.Row.Workload); size > 0 {
 			m := &j.Row.Measurement
-			id := string(m.Source) + "\x00" + m.Origin.Tool + "\x00" + m.Origin.File + "\x00" + m.Implementation + "\x00" + j.Row.DeviceID + "\x00" + key
+			id := string(m.Source) + "\x00" + m.Origin.Tool + "\x00" + m.Origin.File + "\x00" + m.Stack.String() + "\x00" + j.Row.DeviceID + "\x00" + key
 			series[id] = append(series[id], point{j, size})
 		}
 	}

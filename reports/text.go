@@ -258,7 +258,7 @@ func (v *textView) summaryTable(groups []Group) {
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(table.Row{"suite", "device", "tier", "rows", "n", "MAPE", "median", "p90", "bias"})
 	for _, g := range groups {
-		t.AppendRow(table.Row{g.Suite, Clean(g.Device), g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
+		t.AppendRow(table.Row{g.Suite, Clean(g.Where()), g.Tier, g.Split, Count(g.N), Percent(g.MAPE),
 			Percent(g.MedianAPE), Percent(g.P90APE), SignedPercent(g.Bias)})
 	}
 	v.render(t)

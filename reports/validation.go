@@ -183,19 +183,19 @@ func testHalf(groups []Group) []Group {
 }
 
 // addBaseline adds the prediction of the three-parameter model to every row,
-// fitted for each device, suite, op and data type on the fit half of the rows;
+// fitted for each device, stack, suite, op and data type on the fit half of the rows;
 // a collective's for each number of ranks and way to launch besides, which its
 // latency depends on.
 func addBaseline(rows []Joined, devices Devices) {
 	type id struct {
-		device, suite, op, dtype, tool, launch string
-		ranks, nodes                           int
+		device, stack, suite, op, dtype, tool, launch string
+		ranks, nodes                                  int
 	}
 	of := map[id][]*Joined{}
 	for i := range rows {
 		j := &rows[i]
 		w := j.Row.Workload
-		k := id{device: j.Row.DeviceID, suite: string(w.Suite()), op: w.Op(), dtype: string(w.DType()), tool: j.Row.Measurement.Origin.Tool}
+		k := id{device: j.Row.DeviceID, stack: j.Row.Measurement.Stack.Name(), suite: string(w.Suite()), op: w.Op(), dtype: string(w.DType()), tool: j.Row.Measurement.Origin.Tool}
 		if c, ok := w.(datasets.Collective); ok {
 			k.launch, k.ranks, k.nodes = c.Launch, c.Ranks, c.Nodes
 		}

@@ -46,14 +46,14 @@ func ValidationMarkdown(w io.Writer, v *Validation) error {
 
 // comparison is a table with a line for each group and a column for each tier.
 func (v *Validation) comparison(out *sink, groups []Group, of func(Group) bool) {
-	type id struct{ tool, device, suite, op, dtype, regime string }
+	type id struct{ tool, device, stack, suite, op, dtype, regime string }
 	figures := map[id]map[string]Group{}
 	var order []id
 	for _, g := range groups {
-		if !of(g) {
+		if g.Stack == All || !of(g) {
 			continue
 		}
-		k := id{g.Tool, g.Device, g.Suite, g.Op, g.DType, g.Regime}
+		k := id{g.Tool, g.Device, g.Stack, g.Suite, g.Op, g.DType, g.Regime}
 		if figures[k] == nil {
 			figures[k] = map[string]Group{}
 			order = append(order, k)
@@ -61,14 +61,14 @@ func (v *Validation) comparison(out *sink, groups []Group, of func(Group) bool) 
 		figures[k][g.Tier] = g
 	}
 	t := table.NewWriter()
-	head := table.Row{"source", "device", "suite", "op", "dtype", "regime", "n"}
+	head := table.Row{"source", "device", "stack", "suite", "op", "dtype", "regime", "n"}
 	for _, tier := range v.Tiers {
 		head = append(head, string(tier))
 	}
 	t.AppendHeader(append(head, "bias of calibrated"))
 	for _, k := range order {
 		n, bias := 0, "–"
-		row := table.Row{EscapeMarkdown(k.tool), EscapeMarkdown(k.device), k.suite, EscapeMarkdown(k.op), k.dtype, k.regime, ""}
+		row := table.Row{EscapeMarkdown(k.tool), EscapeMarkdown(k.device), EscapeMarkdown(k.stack), k.suite, EscapeMarkdown(k.op), k.dtype, k.regime, ""}
 		for _, tier := range v.Tiers {
 			g, ok := figures[k][string(tier)]
 			if !ok {
@@ -83,7 +83,7 @@ func (v *Validation) comparison(out *sink, groups []Group, of func(Group) bool) 
 			}
 			row = append(row, cell)
 		}
-		row[6] = Count(n)
+		row[7] = Count(n)
 		t.AppendRow(append(row, bias))
 	}
 	markdownTable(out, t)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ with its calibration as JSON, which --device of predict, report and gate takes.`
 
 // calibrationRows picks one device and its rows, and words what they are.
 func calibrationRows(runs []*datasets.Run, device string, simulated bool) (dev datasets.Device, rows []datasets.Row, source string, err error) {
-	var ids, tools []string
+	var ids, stacks []string
 	files := map[string]bool{}
 	for _, run := range runs {
 		for _, row := range run.Rows {
@@ -106,8 +107,8 @@ func calibrationRows(runs []*datasets.Run, device string, simulated bool) (dev d
 			}
 			row.DeviceID = dev.ID
 			rows = append(rows, row)
-			if o := row.Measurement.Origin; o.Tool != "" && !slices.Contains(tools, o.Tool+" "+o.ToolVersion) {
-				tools = append(tools, o.Tool+" "+o.ToolVersion)
+			if name := cmp.Or(row.Measurement.Stack.Name(), row.Measurement.Origin.Tool); name != "" && !slices.Contains(stacks, name) {
+				stacks = append(stacks, name)
 			}
 			if o := row.Measurement.Origin; o.SHA256 != "" {
 				files[o.SHA256] = true
@@ -115,10 +116,10 @@ func calibrationRows(runs []*datasets.Run, device string, simulated bool) (dev d
 		}
 	}
 	source = fmt.Sprintf("%d rows", len(rows))
-	if len(tools) > 0 {
-		source += " of " + strings.TrimSpace(tools[0])
-		if len(tools) > 1 {
-			source += fmt.Sprintf(" and %d further tools or versions", len(tools)-1)
+	if len(stacks) > 0 {
+		source += " of " + stacks[0]
+		if len(stacks) > 1 {
+			source += fmt.Sprintf(" and %d further stacks", len(stacks)-1)
 		}
 	}
 	if len(files) > 0 {

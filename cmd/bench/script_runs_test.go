@@ -102,7 +102,7 @@ func (m *madeRun) row(w datasets.Workload, seconds float64, random *rand.Rand) d
 	if m.only == "" || strings.Contains(w.Key(), m.only) {
 		seconds *= m.scale
 	}
-	d := datasets.Measurement{Source: datasets.Source(m.source), Verdict: datasets.OK, Implementation: m.library, Version: "1",
+	d := datasets.Measurement{Source: datasets.Source(m.source), Verdict: datasets.OK, Stack: datasets.Stack{Library: m.library, Version: "1"},
 		Conditions: datasets.Conditions{ClockHz: m.clock, Governor: m.governor, SentinelRatio: 1}}
 	if m.flag != "" {
 		d.Verdict, d.Flags, d.Reason = datasets.Flagged, []string{m.flag}, "made so"

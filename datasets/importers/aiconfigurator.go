@@ -102,9 +102,11 @@ func readAIConfigurator(b *batch, data []byte) error {
 func (b *batch) aiRow(r *record, read func(*record) datasets.Workload) {
 	w := read(r)
 	version := r.text("version")
-	o := observation{record: r.line(), workload: w, device: r.text("device"),
-		timeS: r.number("latency") / 1e3, implementation: r.text("kernel_source"), version: version,
-		toolVersion: r.text("framework") + " " + version}
+	o := observation{record: r.line(), workload: w, device: r.text("device"), timeS: r.number("latency") / 1e3,
+		stack: datasets.Stack{Library: strings.ToLower(r.text("framework")), Version: version, KernelSource: r.text("kernel_source")}}
+	if o.stack.KernelSource == "NCCL" { // called by the framework, which makes no difference
+		o.stack.Library = "nccl"
+	}
 	if folder := filepath.Base(filepath.Dir(b.file)); folder != version && isVersion(folder) && r.err == "" {
 		b.note("the folder says version %s and the file %s", folder, clip(version))
 	}

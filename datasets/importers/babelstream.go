@@ -68,6 +68,10 @@ type babelRun struct {
 	header []string
 }
 
+func (r *babelRun) stack() datasets.Stack {
+	return datasets.Stack{Library: "babelstream", Version: r.version, KernelSource: r.implementation}
+}
+
 func readBabelStream(b *batch, data []byte) error {
 	run := babelRun{}
 	tables := 0
@@ -147,7 +151,7 @@ func (b *batch) babelText(run *babelRun, record int64, f []string) {
 		refuse("no precision or array size", "no line before the table gives the precision and the array size")
 	default:
 		o := observation{record: record, workload: s, device: run.device, timeS: s.Bytes() / (rate * run.unit),
-			highS: slowest, implementation: run.implementation, version: run.version, toolVersion: run.version}
+			highS: slowest, stack: run.stack(), toolVersion: run.version}
 		// Times are printed to 10 µs and the size to 0.1 MB.
 		if math.Abs(o.timeS-fastest) > 1.1e-5+0.01*o.timeS {
 			refuse("bandwidth contradicts time", "%s %g bytes a second contradicts %s s", f[1], run.unit, f[2])
@@ -181,8 +185,8 @@ func (b *batch) babelCSV(run *babelRun, line int64, f []string) {
 	if !known {
 		r.fail("function", "names one that is not modelled", f[0])
 	}
-	o := observation{record: line, workload: s, device: run.device, implementation: run.implementation,
-		version: run.version, toolVersion: run.version}
+	o := observation{record: line, workload: s, device: run.device, stack: run.stack(),
+		toolVersion: run.version}
 	if t.has("min_runtime") {
 		o.timeS = r.number("min_runtime")
 		o.lowS, o.highS = o.timeS, r.number("max_runtime")

@@ -89,7 +89,7 @@ func TestAIConfiguratorText(t *testing.T) {
 	}
 	r := b.rows[0]
 	if r.Workload.Key() != "gemm/matmul bf16 m=16 n=4096 k=8192 ranks=1 cache=hot format=int8_wo" || r.Measurement.TimeS != 2.5e-4 ||
-		r.DeviceID != "tesla-t4" || r.Measurement.Origin.Record != 2 || r.Measurement.Origin.ToolVersion != "TRTLLM 1.0.0" {
+		r.DeviceID != "tesla-t4" || r.Measurement.Origin.Record != 2 || r.Measurement.Stack != (datasets.Stack{Library: "trtllm", Version: "1.0.0", KernelSource: "default"}) {
 		t.Errorf("%s: %+v", r.Workload.Key(), r.Measurement)
 	}
 	if len(b.notes) != 1 || b.notes[0] != "columns not used: power" {

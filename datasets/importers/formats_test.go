@@ -67,8 +67,8 @@ func TestNCCLNew(t *testing.T) {
 	if m.Verdict != datasets.Failed || m.Wrong != 2 {
 		t.Errorf("2 wrong elements: verdict %q, wrong %d", m.Verdict, m.Wrong)
 	}
-	if m.Version != "2.27.3" || m.Origin.ToolVersion != "2.17.6" || m.Origin.DeviceName != "NVIDIA A100-SXM4-80GB" {
-		t.Errorf("versions: %q, %+v", m.Version, m.Origin)
+	if m.Stack.Version != "2.27.3" || m.Origin.ToolVersion != "2.17.6" || m.Origin.DeviceName != "NVIDIA A100-SXM4-80GB" {
+		t.Errorf("versions: %q, %+v", m.Stack.Version, m.Origin)
 	}
 	if len(report.Files[0].Notes) != 1 {
 		t.Errorf("notes: %v", report.Files[0].Notes)
@@ -131,7 +131,7 @@ func TestBabelStreamText(t *testing.T) {
 		{"hbm/dot fp64 bytes=536870912 ranks=1", 536870912 / 1.6e12, "a100-sxm-80", 18},
 	}, 0)
 	m := run.Rows[0].Measurement
-	if math.Abs(m.TimeS-3e-4) > 1e-9 || m.HighS != 3.2e-4 || m.Implementation != "CUDA" || m.Origin.ToolVersion != "5.0" {
+	if math.Abs(m.TimeS-3e-4) > 1e-9 || m.HighS != 3.2e-4 || m.Stack != (datasets.Stack{Library: "babelstream", Version: "5.0", KernelSource: "CUDA"}) || m.Origin.ToolVersion != "5.0" {
 		t.Errorf("copy: %+v", m)
 	}
 }
@@ -154,7 +154,7 @@ func TestLlamaBenchMarkdown(t *testing.T) {
 		{"decode" + key + "query=1 context=65 ranks=1", 0.01, "a100-sxm-80", 6},
 		{"decode" + key + "query=1 context=577 ranks=1", 0.0125, "a100-sxm-80", 7},
 	}, 1)
-	if m := run.Rows[0].Measurement; m.Version != "5163" || m.Implementation != "llama.cpp CUDA" {
+	if m := run.Rows[0].Measurement; m.Stack != (datasets.Stack{Library: "llama.cpp", Version: "5163", KernelSource: "CUDA"}) {
 		t.Errorf("build: %+v", m)
 	}
 }

@@ -245,9 +245,9 @@ type observation struct {
 	workload datasets.Workload
 	device   string
 	// timeS is seconds an operation; lowS and highS the tool's own spread.
-	timeS, lowS, highS      float64
-	implementation, version string
-	toolVersion             string
+	timeS, lowS, highS float64
+	stack              datasets.Stack
+	toolVersion        string
 	// wrong is wrong elements where the tool checks answers.
 	wrong int64
 }
@@ -266,7 +266,7 @@ func (b *batch) add(o observation) {
 	row := datasets.Row{Workload: o.workload, DeviceID: d.ID, Measurement: datasets.Measurement{
 		Source: datasets.SourceImported, Verdict: datasets.OK,
 		TimeS: o.timeS, LowS: o.lowS, HighS: o.highS,
-		Implementation: o.implementation, Version: o.version, Wrong: o.wrong,
+		Stack: o.stack, Wrong: o.wrong,
 		Origin: datasets.ImportOrigin{Tool: b.tool, ToolVersion: o.toolVersion, DeviceName: o.device,
 			File: b.file, SHA256: b.sha256, Record: o.record},
 	}}

@@ -274,8 +274,9 @@ func (b *batch) llamaTest(record int64, t llamaTest) {
 	if generated > 0 {
 		m.ContextTokens = depth + (generated+2)/2 // (generated + 1)/2, rounded up
 	}
-	o := observation{record: record, workload: m, device: device, implementation: "llama.cpp " + t.Backend,
-		version: string(t.BuildNumber), toolVersion: strings.TrimSpace(string(t.BuildNumber) + " " + t.BuildCommit)}
+	o := observation{record: record, workload: m, device: device,
+		stack:       datasets.Stack{Library: "llama.cpp", Version: string(t.BuildNumber), KernelSource: t.Backend},
+		toolVersion: strings.TrimSpace(string(t.BuildNumber) + " " + t.BuildCommit)}
 	if t.markdownRate != "" {
 		rate, err := strconv.ParseFloat(t.markdownRate, 64)
 		if err != nil || !(rate > 0) {

@@ -217,7 +217,7 @@ func (b *batch) ncclRow(run *ncclRun, row ncclRow) {
 			c.Launch = "graph"
 		}
 		o := observation{record: row.record, workload: c, device: strings.Join(run.devices, " + "), timeS: us / 1e6,
-			implementation: "NCCL", version: run.ncclVersion, toolVersion: run.toolVersion}
+			stack: datasets.Stack{Library: "nccl", Version: run.ncclVersion}, toolVersion: run.toolVersion}
 		if wrong, err := strconv.ParseFloat(row.wrong, 64); err == nil && wrong > 0 {
 			o.wrong = int64(min(wrong, maxCount))
 		}

@@ -130,7 +130,7 @@ func (b *batch) nvCell(run *nvRun, record int64, test, column, cell string) {
 		s.SizeBytes *= 2 // the source and the destination
 	}
 	b.add(observation{record: record, workload: s, device: run.device(column),
-		timeS: float64(run.bufferBytes) / (bandwidth * 1e9), implementation: test, toolVersion: run.version})
+		timeS: float64(run.bufferBytes) / (bandwidth * 1e9), stack: datasets.Stack{Library: "nvbandwidth", Version: run.version, KernelSource: test}, toolVersion: run.version})
 }
 
 // nvReport is the JSON, as far as it is read.

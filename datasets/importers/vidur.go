@@ -113,7 +113,7 @@ func (b *batch) vidurCollective(r *record, device string) {
 	default:
 		c.Nodes = max(1, c.Ranks/perNode)
 	}
-	o := observation{record: r.line(), device: device, workload: c, implementation: "NCCL"}
+	o := observation{record: r.line(), device: device, workload: c, stack: datasets.Stack{Library: "nccl"}}
 	r.vidurTimes(&o, kind)
 	b.addRecord(r, o)
 }
@@ -161,7 +161,7 @@ func (b *batch) vidurLayer(r *record, device string) {
 		}
 		// Each operator is read afresh, so that one bad time costs one row.
 		cell := &record{t: r.t, i: r.i}
-		o := observation{record: r.line(), device: device, workload: op.workload, implementation: "sarathi " + op.name}
+		o := observation{record: r.line(), device: device, workload: op.workload, stack: datasets.Stack{Library: "sarathi", KernelSource: op.name}}
 		cell.vidurTimes(&o, op.name)
 		b.addRecord(cell, o)
 	}

@@ -205,7 +205,7 @@ func (f fault) inject(t testing.TB, clean faultless) string {
 	for _, r := range o.rows {
 		m, key := r.Measurement, r.Workload.Key()
 		if m.Usable() {
-			if c := clean.rows[key]; m.Implementation == c.Implementation && math.Abs(m.TimeS/c.TimeS-1) > 0.01 {
+			if c := clean.rows[key]; m.Stack == c.Stack && math.Abs(m.TimeS/c.TimeS-1) > 0.01 {
 				return fmt.Sprintf("%s takes %g s, and %g s without the fault", key, m.TimeS, c.TimeS)
 			}
 			continue

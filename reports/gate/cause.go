@@ -83,8 +83,8 @@ func differences(f *Finding) []string {
 		out = f.tonightsDifferences(before)
 	}
 	b, n := &before.row.Measurement, &row.Measurement
-	if b.Implementation != n.Implementation || b.Version != n.Version {
-		out = append(out, fmt.Sprintf("%s %s did the work before, and now %s %s", b.Implementation, b.Version, n.Implementation, n.Version))
+	if b.Stack != n.Stack {
+		out = append(out, fmt.Sprintf("%s did the work before, and now %s", b.Stack, n.Stack))
 	}
 	if b.MeanLoad > 0 && n.MeanLoad > 0 && math.Abs(math.Log(n.MaxLoad/n.MeanLoad/(b.MaxLoad/b.MeanLoad))) > math.Log1p(0.02) {
 		out = append(out, fmt.Sprintf("the most loaded expert has %.2f × the mean load, and had %.2f ×", n.MaxLoad/n.MeanLoad, b.MaxLoad/b.MeanLoad))

@@ -150,7 +150,7 @@ func (b *builder) summary() *grid {
 		if h.Tool != "" {
 			source += ", " + h.Tool
 		}
-		g.Rows = append(g.Rows, []cell{text(h.Suite), text(h.Device), text(source), text(h.Tier), text(h.Split), number(reports.Count(h.N), float64(h.N)),
+		g.Rows = append(g.Rows, []cell{text(h.Suite), text(h.Where()), text(source), text(h.Tier), text(h.Split), number(reports.Count(h.N), float64(h.N)),
 			number(reports.Percent(h.MAPE), h.MAPE), number(reports.Percent(h.MedianAPE), h.MedianAPE), number(reports.Percent(h.P90APE), h.P90APE), number(reports.SignedPercent(h.Bias), h.Bias)})
 	}
 	return g
@@ -221,7 +221,7 @@ func versions(run *datasets.Run) []string {
 	counts := map[string]int{}
 	for i := range run.Rows {
 		m := &run.Rows[i].Measurement
-		v := strings.TrimSpace(m.Implementation + " " + m.Version)
+		v := m.Stack.Name()
 		if m.Origin.Tool != "" {
 			v = strings.TrimSpace(v + " via " + m.Origin.Tool + " " + m.Origin.ToolVersion)
 		}

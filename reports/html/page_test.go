@@ -63,7 +63,7 @@ func sampleRun(t *testing.T, device string, source datasets.Source, factor float
 		}
 		s *= factor * (1 + 0.05*float64(i%7))
 		m := datasets.Measurement{Source: source, Verdict: datasets.OK, TimeS: s, LowS: 0.98 * s, HighS: 1.03 * s, Confidence: 0.95,
-			SamplesS: []float64{0.97 * s, s, s, 1.01 * s, 3 * s}, Implementation: hostile, Version: hostile, Stop: hostile}
+			SamplesS: []float64{0.97 * s, s, s, 1.01 * s, 3 * s}, Stack: datasets.Stack{Library: hostile, Version: hostile, KernelSource: hostile}, Stop: hostile}
 		if source == datasets.SourceImported {
 			m.Origin = datasets.ImportOrigin{Tool: hostile, File: hostile, DeviceName: hostile}
 		}
