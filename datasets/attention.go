@@ -1,24 +1,32 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Attention is the attention kernel alone, softmax(Q·Kᵀ/√d)·V over a KV cache:
 // one new token a sequence (suite decode, op "attention") or a whole causal
 // prompt (suite prefill, op "attention").
 type Attention struct {
-	Type DType
+	_    struct{} `col:"op" fixed:"attention"`
+	Type DType    `col:"dtype"`
 	// KVType is the type of the KV cache; "" is Type.
-	KVType DType
-	Batch  int64
+	KVType DType `col:"kv_dtype" key:"kv" flag:"kv-dtype" help:"element type of the KV cache, where it is another"`
+	Batch  int64 `col:"batch" default:"1" help:"sequences"`
 	// QueryTokens a sequence: 1 when decoding.
-	QueryTokens int64
+	QueryTokens int64 `col:"query_tokens" key:"query" help:"new tokens a sequence"`
 	// ContextTokens a sequence that keys and values are read for, the new ones
 	// included.
-	ContextTokens           int64
-	Heads, KVHeads, HeadDim int64
-	Ranks                   int
-	Cache                   Cache
+	ContextTokens int64 `col:"context_tokens" key:"context" help:"tokens a sequence that are attended, the new ones included"`
+	Heads         int64 `col:"heads" help:"query heads"`
+	KVHeads       int64 `col:"kv_heads" help:"key/value heads (default as many as query heads)"`
+	HeadDim       int64 `col:"head_dim" help:"size of a head"`
+	Ranks         int   `col:"ranks"`
+	Cache         Cache `col:"cache" default:"hot" help:"hot (operands are used again and again) or cold"`
 }
+
+var attentionOperation = declare[Attention](SuiteDecode, SuitePrefill)
 
 // Suite is prefill where more than one token a sequence is new, else decode.
 func (a Attention) Suite() Suite {
@@ -73,15 +81,13 @@ func (a Attention) WireBytes() float64 { return 0 }
 
 // Key names every field; a KVType equal to Type is left out.
 func (a Attention) Key() string {
-	kv := string(a.KVType)
 	if a.KVType == a.Type {
-		kv = ""
+		a.KVType = ""
 	}
-	return newKey(a.Suite(), "attention", a.Type).text("kv", kv).num("batch", a.Batch).
-		num("query", a.QueryTokens).num("context", a.ContextTokens).num("heads", a.Heads).
-		num("kv_heads", a.KVHeads).num("head_dim", a.HeadDim).num("ranks", int64(a.Ranks)).
-		text("cache", string(a.Cache)).String()
+	return attentionOperation.key(a.Suite(), unsafe.Pointer(&a))
 }
+
+func (a Attention) cells(c *cells) { attentionOperation.write(unsafe.Pointer(&a), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (a Attention) Validate() error {
@@ -100,9 +106,4 @@ func (a Attention) Validate() error {
 		return fmt.Errorf("attention: %d new tokens are more than the context of %d", a.QueryTokens, a.ContextTokens)
 	}
 	return a.Cache.validate("attention")
-}
-
-func (a Attention) columns(c *columns) {
-	c.KVDType, c.Batch, c.QueryTokens, c.ContextTokens = string(a.KVType), a.Batch, a.QueryTokens, a.ContextTokens
-	c.Heads, c.KVHeads, c.HeadDim, c.Cache = a.Heads, a.KVHeads, a.HeadDim, string(a.Cache)
 }

@@ -1,6 +1,9 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Collective is a communication among ranks (suite allreduce), with the sizes
 // of nccl-tests (doc/PERFORMANCE.md): SizeBytes is the buffer of one rank for
@@ -8,21 +11,23 @@ import "fmt"
 // the rest), the whole buffer, every rank's part together, for all_gather and
 // reduce_scatter, and the message from one rank to another for send_recv.
 type Collective struct {
-	Kind      string
-	Type      DType
-	SizeBytes int64
-	Ranks     int
+	Kind      string `col:"op" default:"all_reduce" help:"collective: all_reduce, all_gather, reduce_scatter, all_to_all, send_recv or broadcast"`
+	Type      DType  `col:"dtype"`
+	SizeBytes int64  `col:"size_bytes" key:"bytes" flag:"size" help:"bytes of one rank's buffer (of the whole buffer for all_gather, reduce_scatter, all_to_all) (required)"`
+	Ranks     int    `col:"ranks" default:"8"`
 	// Nodes is over how many nodes the ranks are spread evenly; 1 inside one.
-	Nodes int
+	Nodes int `col:"nodes" default:"1" help:"nodes that the ranks are spread over"`
 	// Algorithm is "" where the library (NCCL) chooses; "ring" and "direct"
 	// for the host's own.
-	Algorithm string
+	Algorithm string `col:"algorithm" help:"ring, direct or custom; empty where the library chooses"`
 	// Launch is "eager" where the host's launch is inside the clock, "graph"
 	// where it is not, "" where there is nothing to launch.
-	Launch string
+	Launch string `col:"launch" help:"graph, or eager where the host's launch is inside the clock"`
 	// InPlace is set where the input and output buffers are one.
-	InPlace bool
+	InPlace bool `col:"in_place"`
 }
+
+var collectiveOperation = declare[Collective](SuiteAllReduce)
 
 // Suite is allreduce, whatever the kind.
 func (c Collective) Suite() Suite { return SuiteAllReduce }
@@ -86,11 +91,9 @@ func (c Collective) WireBytes() float64 {
 }
 
 // Key names every field.
-func (c Collective) Key() string {
-	return newKey(SuiteAllReduce, c.Kind, c.Type).num("bytes", c.SizeBytes).
-		num("ranks", int64(c.Ranks)).num("nodes", int64(c.Nodes)).text("algorithm", c.Algorithm).
-		text("launch", c.Launch).flag("in_place", c.InPlace).String()
-}
+func (c Collective) Key() string { return collectiveOperation.key(c.Suite(), unsafe.Pointer(&c)) }
+
+func (c Collective) cells(to *cells) { collectiveOperation.write(unsafe.Pointer(&c), to) }
 
 // CollectiveKinds lists the known collectives. "custom_all_reduce" is an
 // all-reduce by a serving framework's own one- and two-shot kernels over peer
@@ -117,9 +120,4 @@ func (c Collective) Validate() error {
 		return fmt.Errorf("allreduce %s: %d ranks on %d nodes: at least 2 ranks, and one a node, are needed", c.Kind, c.Ranks, c.Nodes)
 	}
 	return nil
-}
-
-func (c Collective) columns(d *columns) {
-	d.SizeBytes, d.Nodes, d.Algorithm, d.Launch = c.SizeBytes, int64(c.Nodes), c.Algorithm, c.Launch
-	d.InPlace = c.InPlace
 }

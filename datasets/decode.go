@@ -1,29 +1,41 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // DecodeLayer is one decode step of one transformer layer (suite decode, op
 // "layer"): norm, QKV projection, rotary embedding, attention over the KV
 // cache, output projection, norm, feed-forward. One new token a sequence.
 type DecodeLayer struct {
 	// Model names the catalogue entry whose layer this is.
-	Model string
-	Type  DType
-	Batch int64
+	_     struct{} `col:"op" fixed:"layer"`
+	_     struct{} `col:"query_tokens" fixed:"1"`
+	Model string   `col:"model"`
+	Type  DType    `col:"dtype"`
+	Batch int64    `col:"batch" default:"1" help:"sequences"`
 	// ContextTokens that attention reads, the new token included.
-	ContextTokens                            int64
-	Hidden, Heads, KVHeads, HeadDim, FFWidth int64
+	ContextTokens int64 `col:"context_tokens" key:"context" help:"tokens a sequence that attention reads, the new one included (required)"`
+	Hidden        int64 `col:"hidden" help:"width of the model"`
+	Heads         int64 `col:"heads" help:"query heads"`
+	KVHeads       int64 `col:"kv_heads" help:"key/value heads (default as many as query heads)"`
+	HeadDim       int64 `col:"head_dim" help:"size of a head"`
+	FFWidth       int64 `col:"intermediate" key:"ff" flag:"intermediate" help:"inner width of the feed-forward, or of one expert"`
 	// Gated feed-forward has three matrices, else two.
-	Gated bool
+	Gated bool `col:"gated" help:"three matrices a feed-forward, else two"`
 	// Experts and TopK are 1 for a dense feed-forward.
-	Experts, TopK int64
+	Experts int64 `col:"experts" default:"1" help:"experts, 1 for a dense feed-forward"`
+	TopK    int64 `col:"top_k" default:"1" help:"experts that a token chooses"`
 	// TP ranks split every matrix by columns or rows, and the heads.
-	TP    int
-	Ranks int
-	Cache Cache
+	TP    int   `col:"tensor_parallel" key:"tp" default:"1" help:"ranks that split the layer's matrices and heads"`
+	Ranks int   `col:"ranks"`
+	Cache Cache `col:"cache" default:"cold" help:"hot (operands are used again and again) or cold"`
 	// Launch is "graph" or "eager" on a GPU, else "".
-	Launch string
+	Launch string `col:"launch" help:"graph or eager"`
 }
+
+var layerOperation = declare[DecodeLayer](SuiteDecode)
 
 // Suite is decode.
 func (d DecodeLayer) Suite() Suite { return SuiteDecode }
@@ -98,14 +110,9 @@ func (d DecodeLayer) WireBytes() float64 {
 }
 
 // Key names every field.
-func (d DecodeLayer) Key() string {
-	return newKey(SuiteDecode, "layer", d.Type).text("model", d.Model).num("batch", d.Batch).
-		num("context", d.ContextTokens).num("hidden", d.Hidden).num("heads", d.Heads).
-		num("kv_heads", d.KVHeads).num("head_dim", d.HeadDim).num("ff", d.FFWidth).
-		flag("gated", d.Gated).num("experts", d.Experts).num("top_k", d.TopK).
-		num("tp", int64(d.TP)).num("ranks", int64(d.Ranks)).text("cache", string(d.Cache)).
-		text("launch", d.Launch).String()
-}
+func (d DecodeLayer) Key() string { return layerOperation.key(d.Suite(), unsafe.Pointer(&d)) }
+
+func (d DecodeLayer) cells(c *cells) { layerOperation.write(unsafe.Pointer(&d), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (d DecodeLayer) Validate() error {
@@ -123,11 +130,4 @@ func (d DecodeLayer) Validate() error {
 		return fmt.Errorf("decode: %d heads and a feed-forward of %d cannot be split evenly over tensor-parallel %d", d.Heads, d.FFWidth, d.TP)
 	}
 	return d.Attention().Validate()
-}
-
-func (d DecodeLayer) columns(c *columns) {
-	c.Model, c.Batch, c.QueryTokens, c.ContextTokens = d.Model, d.Batch, 1, d.ContextTokens
-	c.Hidden, c.Heads, c.KVHeads, c.HeadDim, c.Intermediate = d.Hidden, d.Heads, d.KVHeads, d.HeadDim, d.FFWidth
-	c.Gated, c.Experts, c.TopK, c.TP = d.Gated, d.Experts, d.TopK, int64(d.TP)
-	c.Cache, c.Launch = string(d.Cache), d.Launch
 }

@@ -1,22 +1,29 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // GEMM is C[m,n] = A[m,k] · B[k,n] (suite gemm, op "matmul"), A being the
 // activations and B the weights; or, op "peak", Ops register-resident
 // multiply-adds that measure the arithmetic ceiling itself.
 type GEMM struct {
-	Kernel  string
-	Type    DType
-	M, N, K int64
+	Kernel string `col:"op" default:"matmul"`
+	Type   DType  `col:"dtype"`
+	M      int64  `col:"m" help:"rows of A: tokens (required)"`
+	N      int64  `col:"n" help:"columns of B (required)"`
+	K      int64  `col:"k" help:"columns of A (required)"`
 	// Ops is the FLOP that a peak kernel issues on all workers, else 0.
-	Ops   int64
-	Ranks int
-	Cache Cache
+	Ops   int64 `col:"ops_flop" key:"ops"`
+	Ranks int   `col:"ranks"`
+	Cache Cache `col:"cache" default:"hot" help:"hot (operands are used again and again) or cold"`
 	// Format names a quantised form of the weights that has work of its own
 	// ("fp8_block", "int4_wo", …), else "".
-	Format string
+	Format string `col:"format" flag:"quantised" help:"quantised form of the weights, such as fp8_block"`
 }
+
+var gemmOperation = declare[GEMM](SuiteGEMM)
 
 // Suite is gemm.
 func (g GEMM) Suite() Suite { return SuiteGEMM }
@@ -48,11 +55,9 @@ func (g GEMM) Bytes() float64 {
 func (g GEMM) WireBytes() float64 { return 0 }
 
 // Key names every field.
-func (g GEMM) Key() string {
-	return newKey(SuiteGEMM, g.Kernel, g.Type).num("m", g.M).num("n", g.N).num("k", g.K).
-		num("ops", g.Ops).num("ranks", int64(g.Ranks)).text("cache", string(g.Cache)).
-		text("format", g.Format).String()
-}
+func (g GEMM) Key() string { return gemmOperation.key(g.Suite(), unsafe.Pointer(&g)) }
+
+func (g GEMM) cells(c *cells) { gemmOperation.write(unsafe.Pointer(&g), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (g GEMM) Validate() error {
@@ -69,9 +74,4 @@ func (g GEMM) Validate() error {
 		return positive("gemm peak", "ops", g.Ops, "ranks", int64(g.Ranks))
 	}
 	return fmt.Errorf("gemm: unknown operation %q: use matmul or peak", g.Kernel)
-}
-
-func (g GEMM) columns(c *columns) {
-	c.M, c.N, c.K, c.Ops = g.M, g.N, g.K, g.Ops
-	c.Cache, c.Format = string(g.Cache), g.Format
 }

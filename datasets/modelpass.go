@@ -1,6 +1,9 @@
 package datasets
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // ModelPass is one pass of a whole model, as llama-bench times it: a decode
 // step of one token (suite decode, op "model"), or a whole prompt (suite
@@ -9,20 +12,24 @@ import "fmt"
 // be computed.
 type ModelPass struct {
 	// Model is the model's name as the tool prints it.
-	Model string
+	_     struct{} `col:"op" fixed:"model"`
+	Model string   `col:"model"`
 	// Type is the type of the arithmetic's operands, and Format the weights'
 	// quantised form ("q4_k_medium"), or "" where they have that type.
-	Type   DType
-	Format string
+	Type   DType  `col:"dtype"`
+	Format string `col:"format"`
 	// WeightBytes is the size of the model's file, and Parameters their count.
-	WeightBytes, Parameters int64
+	WeightBytes int64 `col:"size_bytes" key:"bytes"`
+	Parameters  int64 `col:"parameters"`
 	// QueryTokens go through the model in the pass: 1 when decoding.
-	QueryTokens int64
+	QueryTokens int64 `col:"query_tokens" key:"query"`
 	// ContextTokens that attention reads, the new ones included; the mean of a
 	// run of steps.
-	ContextTokens int64
-	Ranks         int
+	ContextTokens int64 `col:"context_tokens" key:"context"`
+	Ranks         int   `col:"ranks"`
 }
+
+var passOperation = declare[ModelPass](SuiteDecode, SuitePrefill)
 
 // Suite is prefill where more than one token goes through, else decode.
 func (m ModelPass) Suite() Suite {
@@ -54,11 +61,9 @@ func (m ModelPass) Bytes() float64 { return float64(m.WeightBytes) }
 func (m ModelPass) WireBytes() float64 { return 0 }
 
 // Key names every field.
-func (m ModelPass) Key() string {
-	return newKey(m.Suite(), "model", m.Type).text("model", m.Model).text("format", m.Format).
-		num("bytes", m.WeightBytes).num("parameters", m.Parameters).num("query", m.QueryTokens).
-		num("context", m.ContextTokens).num("ranks", int64(m.Ranks)).String()
-}
+func (m ModelPass) Key() string { return passOperation.key(m.Suite(), unsafe.Pointer(&m)) }
+
+func (m ModelPass) cells(c *cells) { passOperation.write(unsafe.Pointer(&m), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (m ModelPass) Validate() error {
@@ -73,9 +78,4 @@ func (m ModelPass) Validate() error {
 		return fmt.Errorf("model: %d new tokens are more than the context of %d", m.QueryTokens, m.ContextTokens)
 	}
 	return nil
-}
-
-func (m ModelPass) columns(c *columns) {
-	c.Model, c.Format, c.SizeBytes, c.Parameters = m.Model, m.Format, m.WeightBytes, m.Parameters
-	c.QueryTokens, c.ContextTokens = m.QueryTokens, m.ContextTokens
 }

@@ -2,31 +2,36 @@ package datasets
 
 import (
 	"fmt"
-	"strconv"
+	"unsafe"
 )
 
 // MoELayer is a mixture-of-experts feed-forward layer (suite moe). Op "layer"
 // is router, dispatch, experts and combine; op "experts" is the grouped expert
 // product alone, on the most loaded rank, as serving frameworks time it.
 type MoELayer struct {
-	Kernel string
-	Type   DType
+	Kernel string `col:"op" default:"experts" help:"layer (router, dispatch, experts, combine) or experts (the grouped product alone)"`
+	Type   DType  `col:"dtype"`
 	// Tokens of the whole batch, before routing.
-	Tokens int64
+	Tokens int64 `col:"batch" key:"tokens" help:"tokens of the whole batch (required)"`
 	// Hidden is the model width, Intermediate that of one expert, before it is
 	// split by tensor parallelism.
-	Hidden, Intermediate int64
-	Experts, TopK        int64
+	Hidden       int64 `col:"hidden" help:"width of the model"`
+	Intermediate int64 `col:"intermediate" help:"inner width of one expert"`
+	Experts      int64 `col:"experts" help:"experts"`
+	TopK         int64 `col:"top_k" help:"experts that a token chooses"`
 	// Gated experts have three matrices (gate, up, down), others two.
-	Gated bool
+	Gated bool `col:"gated" default:"true" help:"three matrices an expert, else two"`
 	// TP ranks split each expert, EP ranks share out the experts.
-	TP, EP  int
+	TP      int `col:"tensor_parallel" key:"tp" default:"1" help:"ranks that split each expert"`
+	EP      int `col:"expert_parallel" key:"ep" default:"1" help:"ranks that share out the experts"`
 	Routing Routing
-	Ranks   int
-	Cache   Cache
+	Ranks   int   `col:"ranks"`
+	Cache   Cache `col:"cache" default:"hot" help:"hot (operands are used again and again) or cold"`
 	// Format names a quantised form of the weights with work of its own.
-	Format string
+	Format string `col:"format" flag:"quantised" help:"quantised form of the weights, such as fp8_block"`
 }
+
+var moeOperation = declare[MoELayer](SuiteMoE)
 
 // Suite is moe.
 func (m MoELayer) Suite() Suite { return SuiteMoE }
@@ -85,17 +90,9 @@ func (m MoELayer) WireBytes() float64 { return 0 }
 
 // Key names every field but the recorded choices, for which their checksum
 // stands.
-func (m MoELayer) Key() string {
-	k := newKey(SuiteMoE, m.Kernel, m.Type).num("tokens", m.Tokens).num("hidden", m.Hidden).
-		num("intermediate", m.Intermediate).num("experts", m.Experts).num("top_k", m.TopK).
-		flag("gated", m.Gated).num("tp", int64(m.TP)).num("ep", int64(m.EP)).
-		text("routing", string(m.Routing.Rule))
-	if m.Routing.Exponent != 0 {
-		k.text("exponent", strconv.FormatFloat(m.Routing.Exponent, 'g', -1, 64))
-	}
-	return k.num("seed", int64(m.Routing.Seed)).text("trace", m.Routing.TraceSHA256).
-		num("ranks", int64(m.Ranks)).text("cache", string(m.Cache)).text("format", m.Format).String()
-}
+func (m MoELayer) Key() string { return moeOperation.key(m.Suite(), unsafe.Pointer(&m)) }
+
+func (m MoELayer) cells(c *cells) { moeOperation.write(unsafe.Pointer(&m), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (m MoELayer) Validate() error {
@@ -119,11 +116,4 @@ func (m MoELayer) Validate() error {
 		return fmt.Errorf("moe: %w", err)
 	}
 	return m.Cache.validate("moe")
-}
-
-func (m MoELayer) columns(c *columns) {
-	c.Batch, c.Hidden, c.Intermediate, c.Experts, c.TopK = m.Tokens, m.Hidden, m.Intermediate, m.Experts, m.TopK
-	c.Gated, c.TP, c.EP, c.Cache, c.Format = m.Gated, int64(m.TP), int64(m.EP), string(m.Cache), m.Format
-	c.Routing, c.RoutingExponent, c.Seed = string(m.Routing.Rule), m.Routing.Exponent, int64(m.Routing.Seed)
-	c.TraceSHA256 = m.Routing.TraceSHA256
 }

@@ -128,7 +128,7 @@ func (e *openMetrics) Export(meta *Meta, rows []Row) error {
 			return err
 		}
 		m := &rows[i].Measurement
-		labels := labelSet("host", meta.Host, "device", rows[i].DeviceID, "uuid", rows[i].DeviceUUID, "suite", e.r.suite, "op", e.r.op, "dtype", e.r.dtype, "key", e.r.key,
+		labels := labelSet("host", meta.Host, "device", rows[i].DeviceID, "uuid", rows[i].DeviceUUID, "suite", e.r.suite, "op", e.r.texts[0], "dtype", e.r.texts[1], "key", e.r.key,
 			"source", string(m.Source), "tool", m.Origin.Tool, "stack", m.Stack.Name())
 		c := e.cases[labels]
 		if c == nil {

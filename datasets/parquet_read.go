@@ -89,9 +89,9 @@ func (f *File) Close() error {
 
 // WorkloadColumns are the columns that a row's Workload is rebuilt from.
 func WorkloadColumns() []string {
-	names := []string{"suite", "op", "dtype", "ranks"}
-	for _, f := range workloadFields() {
-		names = append(names, f.name)
+	names := []string{"suite"}
+	for _, c := range workloadColumns {
+		names = append(names, c.name)
 	}
 	return names
 }

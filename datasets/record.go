@@ -13,26 +13,22 @@ var errNoWorkload = errors.New("a row has no workload")
 // measurement is the row's own; derived figures are written for those who
 // query the file and never read back.
 type record struct {
-	columns
-	runID           string
-	key             string
-	suite, op       string
-	dtype           string
-	ranks           int64
-	row             *Row
-	flop            float64
-	bytes           float64
-	wireBytes       float64
-	intensity       float64
-	flopPerS        float64
-	bandwidth       float64
-	algorithm, bus  float64
-	tokensPerS      float64
-	imbalance       float64
-	tiers           [4]flatPrediction
-	isCollective    bool
-	hasFeedForward  bool
-	routes, checked bool
+	cells
+	runID          string
+	key            string
+	suite          string
+	row            *Row
+	flop           float64
+	bytes          float64
+	wireBytes      float64
+	intensity      float64
+	flopPerS       float64
+	bandwidth      float64
+	algorithm, bus float64
+	tokensPerS     float64
+	imbalance      float64
+	tiers          [4]flatPrediction
+	checked        bool
 }
 
 // flatPrediction is one tier's prediction, its terms as parallel lists.
@@ -61,12 +57,11 @@ func (c *record) flatten(r *Row, runID string) error {
 	// Cleared in place: a literal would be built elsewhere and copied.
 	*c = record{}
 	c.row, c.runID, c.key = r, runID, w.Key()
-	c.suite, c.op, c.dtype, c.ranks = string(w.Suite()), w.Op(), string(w.DType()), int64(w.Workers())
-	w.columns(&c.columns)
+	c.suite = string(w.Suite())
+	w.cells(&c.cells)
 	c.flop, c.bytes, c.wireBytes = w.FLOPs(), w.Bytes(), w.WireBytes()
 	c.intensity = intensity(c.flop, c.bytes)
 	c.checked = r.Measurement.Checked > 0
-	c.kinds()
 	c.derive(w, &r.Measurement)
 	for _, p := range r.Predictions {
 		i := slices.Index(Tiers, p.Tier)
@@ -85,14 +80,6 @@ func (c *record) flatten(r *Row, runID string) error {
 		}
 	}
 	return nil
-}
-
-// kinds says which columns are meaningful when they are zero.
-func (c *record) kinds() {
-	s := Suite(c.suite)
-	c.isCollective = s == SuiteAllReduce
-	c.routes = s == SuiteMoE
-	c.hasFeedForward = s == SuiteMoE || s == SuiteDecode && c.op == "layer"
 }
 
 // derive computes the rates of a usable measurement.
@@ -121,8 +108,8 @@ func (c *record) derive(w Workload, m *Measurement) {
 // restore rebuilds what flatten took apart. Where the workload's columns were
 // not read, the row has no workload.
 func (c *record) restore() error {
-	if c.suite != "" && c.op != "" {
-		w, err := c.columns.workload(Suite(c.suite), c.op, DType(c.dtype), int(c.ranks))
+	if c.suite != "" && c.texts[0] != "" {
+		w, err := c.cells.workload(Suite(c.suite))
 		if err != nil {
 			return err
 		}

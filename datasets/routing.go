@@ -28,13 +28,13 @@ var RoutingRules = []RoutingRule{RouteBalanced, RouteUniform, RouteZipf, RouteOn
 
 // Routing is a rule with its parameters.
 type Routing struct {
-	Rule RoutingRule
+	Rule RoutingRule `col:"routing" default:"balanced" help:"balanced, uniform, zipf, one_hot, all_on_one, trace or power_law"`
 	// Exponent of RouteZipf and RoutePowerLaw, else 0.
-	Exponent float64
+	Exponent float64 `col:"routing_exponent" key:"exponent" help:"exponent of zipf and power_law (default 1)"`
 	// Seed of the random rules.
-	Seed uint64
+	Seed uint64 `col:"routing_seed" key:"seed" zero:"value" help:"seed of a random routing"`
 	// TraceSHA256 identifies the trace of RouteTrace, else "".
-	TraceSHA256 string
+	TraceSHA256 string `col:"routing_trace_sha256" key:"trace"`
 	// Trace holds the recorded choices of RouteTrace, TopK a token, else nil.
 	// It is not part of a row: the checksum stands for it.
 	Trace []int32 `json:"-"`

@@ -1,6 +1,10 @@
 package datasets
 
-import "math"
+import (
+	"math"
+	"reflect"
+	"slices"
+)
 
 // SchemaVersion is the version of the Parquet form and of the journal. It
 // grows when a reader of the last version would misread a file; columns may be
@@ -63,7 +67,8 @@ var fieldIndex = func() map[string]int {
 
 func buildFields() []field {
 	all := identityFields()
-	all = append(all, workloadFields()...)
+	w := workloadFields()
+	all = append(slices.Insert(all, 3, w[:3]...), w[3:]...) // op, dtype and ranks beside suite
 	all = append(all, measurementFields()...)
 	all = append(all, derivedFields()...)
 	for i, t := range Tiers {
@@ -77,54 +82,28 @@ func identityFields() []field {
 		text("run_id", func(r *record) *string { return &r.runID }).derivedOnly(),
 		text("key", func(r *record) *string { return &r.key }).plain().derivedOnly(),
 		text("suite", func(r *record) *string { return &r.suite }),
-		text("op", func(r *record) *string { return &r.op }),
-		text("dtype", func(r *record) *string { return &r.dtype }),
-		integer("ranks", func(r *record) *int64 { return &r.ranks }),
 		text("device_id", func(r *record) *string { return &r.row.DeviceID }),
 		text("device_uuid", func(r *record) *string { return &r.row.DeviceUUID }),
 	}
 }
 
+// workloadFields are the columns of the declared operations.
 func workloadFields() []field {
-	feedForward := func(r *record) bool { return r.hasFeedForward }
-	return []field{
-		integer("size_bytes", func(r *record) *int64 { return &r.SizeBytes }),
-		integer("rows", func(r *record) *int64 { return &r.Rows }),
-		integer("cols", func(r *record) *int64 { return &r.Cols }),
-		text("pair", func(r *record) *string { return &r.Pair }),
-		integer("m", func(r *record) *int64 { return &r.M }),
-		integer("n", func(r *record) *int64 { return &r.N }),
-		integer("k", func(r *record) *int64 { return &r.K }),
-		integer("ops_flop", func(r *record) *int64 { return &r.Ops }),
-		text("format", func(r *record) *string { return &r.Format }),
-		integer("nodes", func(r *record) *int64 { return &r.Nodes }),
-		text("algorithm", func(r *record) *string { return &r.Algorithm }),
-		text("launch", func(r *record) *string { return &r.Launch }),
-		flag("in_place", func(r *record) *bool { return &r.InPlace }).presentIf(func(r *record) bool { return r.isCollective }),
-		text("model", func(r *record) *string { return &r.Model }),
-		integer("parameters", func(r *record) *int64 { return &r.Parameters }),
-		// Null where it is the dtype.
-		text("kv_dtype", func(r *record) *string { return &r.KVDType }),
-		// Sequences when decoding, tokens of an MoE layer.
-		integer("batch", func(r *record) *int64 { return &r.Batch }),
-		integer("query_tokens", func(r *record) *int64 { return &r.QueryTokens }),
-		integer("context_tokens", func(r *record) *int64 { return &r.ContextTokens }),
-		integer("heads", func(r *record) *int64 { return &r.Heads }),
-		integer("kv_heads", func(r *record) *int64 { return &r.KVHeads }),
-		integer("head_dim", func(r *record) *int64 { return &r.HeadDim }),
-		integer("hidden", func(r *record) *int64 { return &r.Hidden }),
-		integer("intermediate", func(r *record) *int64 { return &r.Intermediate }),
-		flag("gated", func(r *record) *bool { return &r.Gated }).presentIf(feedForward),
-		integer("experts", func(r *record) *int64 { return &r.Experts }),
-		integer("top_k", func(r *record) *int64 { return &r.TopK }),
-		integer("tensor_parallel", func(r *record) *int64 { return &r.TP }),
-		integer("expert_parallel", func(r *record) *int64 { return &r.EP }),
-		text("routing", func(r *record) *string { return &r.Routing }),
-		float("routing_exponent", func(r *record) *float64 { return &r.RoutingExponent }),
-		integer("routing_seed", func(r *record) *int64 { return &r.Seed }).presentIf(func(r *record) bool { return r.routes }),
-		text("routing_trace_sha256", func(r *record) *string { return &r.TraceSHA256 }),
-		text("cache", func(r *record) *string { return &r.Cache }),
+	list := make([]field, len(workloadColumns))
+	for i, c := range workloadColumns {
+		switch c.kind {
+		case reflect.Int64:
+			list[i] = integer(c.name, func(r *record) *int64 { return &r.integers[c.at] })
+		case reflect.Float64:
+			list[i] = float(c.name, func(r *record) *float64 { return &r.reals[c.at] })
+		case reflect.String:
+			list[i] = text(c.name, func(r *record) *string { return &r.texts[c.at] })
+		default:
+			list[i] = flag(c.name, func(r *record) *bool { return &r.flags[c.at] })
+		}
+		list[i].present = func(r *record) bool { return r.operation != nil && r.operation.declares[i] }
 	}
+	return list
 }
 
 func measurementFields() []field {

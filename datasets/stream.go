@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // Stream is a pass over memory (suite hbm).
@@ -19,17 +20,20 @@ import (
 // of a transformer that are bound by memory: rms_norm, layer_norm, softmax,
 // gelu, silu_mul, rope, add, embedding.
 type Stream struct {
-	Kernel string
-	Type   DType
+	Kernel string `col:"op" default:"triad" help:"operation: read, write, copy, scale, triad, rms_norm, softmax, …"`
+	Type   DType  `col:"dtype"`
 	// SizeBytes is the working set: all arrays of all workers together.
-	SizeBytes int64
+	SizeBytes int64 `col:"size_bytes" key:"bytes" flag:"size" default:"1GiB" help:"working set, all arrays together"`
 	// Rows and Cols give the shape of a row-wise operator, else 0.
-	Rows, Cols int64
-	Ranks      int
+	Rows  int64 `col:"rows" help:"rows of a row-wise operator"`
+	Cols  int64 `col:"cols" help:"columns of a row-wise operator"`
+	Ranks int   `col:"ranks"`
 	// Pair names the GPUs of a peer copy by their numbers in the run, from the
 	// first to the second, as "0-3"; "" is any two.
-	Pair string
+	Pair string `col:"pair"`
 }
+
+var streamOperation = declare[Stream](SuiteHBM)
 
 // streamArrays is how many arrays of equal size an operation reads and writes.
 var streamArrays = map[string]struct{ reads, writes, flopsPerElement float64 }{
@@ -139,10 +143,9 @@ func (s Stream) WireBytes() float64 {
 }
 
 // Key names every field.
-func (s Stream) Key() string {
-	return newKey(SuiteHBM, s.Kernel, s.Type).num("bytes", s.SizeBytes).
-		num("rows", s.Rows).num("cols", s.Cols).num("ranks", int64(s.Ranks)).text("pair", s.Pair).String()
-}
+func (s Stream) Key() string { return streamOperation.key(s.Suite(), unsafe.Pointer(&s)) }
+
+func (s Stream) cells(c *cells) { streamOperation.write(unsafe.Pointer(&s), c) }
 
 // Validate says in one sentence what is wrong with the shape.
 func (s Stream) Validate() error {
@@ -173,8 +176,4 @@ func (s Stream) Peers() (from, to int, err error) {
 		return 0, 0, fmt.Errorf("hbm %s: pair is %q, and must be two GPUs of a peer copy, such as 0-3", s.Kernel, s.Pair)
 	}
 	return from, to, nil
-}
-
-func (s Stream) columns(c *columns) {
-	c.SizeBytes, c.Rows, c.Cols, c.Pair = s.SizeBytes, s.Rows, s.Cols, s.Pair
 }

@@ -1,10 +1,6 @@
 package datasets
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "fmt"
 
 // Suite names a family of workloads.
 type Suite string
@@ -23,6 +19,13 @@ const (
 // measures them.
 var Suites = []Suite{SuiteHBM, SuiteGEMM, SuiteAllReduce, SuiteDecode, SuiteMoE}
 
+// operations lists every workload type. A row's suite and op find its type; the
+// columns of the Parquet form follow in this order.
+var operations = []*Operation{
+	streamOperation, gemmOperation, collectiveOperation, attentionOperation,
+	layerOperation, passOperation, moeOperation,
+}
+
 // Cache is the state in which a workload finds its operands.
 type Cache string
 
@@ -34,8 +37,7 @@ const (
 )
 
 // Workload is what is to be done, and knows its own arithmetic. Its dynamic
-// type is one of the value types of this package: Stream, GEMM, Collective,
-// Attention, DecodeLayer, MoELayer, ModelPass. It says nothing of how or how fast.
+// type is one of those in operations. It says nothing of how or how fast.
 // Compare workloads by Key: == panics on those with a recorded trace.
 type Workload interface {
 	// Suite is the family that the operation belongs to.
@@ -58,7 +60,7 @@ type Workload interface {
 	// Validate says in one sentence what is wrong with the shape.
 	Validate() error
 
-	columns(*columns)
+	cells(*cells)
 }
 
 // Intensity is a workload's arithmetic intensity in FLOP a byte (Williams,
@@ -79,55 +81,6 @@ func (c Cache) validate(what string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: unknown cache state %q: use %s or %s", what, c, Hot, Cold)
-}
-
-// key writes "suite/op dtype name=value …", leaving out zero values.
-type key []byte
-
-func (k *key) String() string { return string(*k) }
-
-func newKey(s Suite, op string, d DType) *key {
-	k := make(key, 0, 160) // long enough for most
-	k = append(k, string(s)...)
-	k = append(k, '/')
-	k = append(k, op...)
-	if d != "" {
-		k = append(k, ' ')
-		k = append(k, string(d)...)
-	}
-	return &k
-}
-
-func (k *key) num(name string, v int64) *key {
-	if v != 0 {
-		*k = append(*k, ' ')
-		*k = append(*k, name...)
-		*k = append(*k, '=')
-		*k = strconv.AppendInt(*k, v, 10)
-	}
-	return k
-}
-
-func (k *key) text(name, v string) *key {
-	if v != "" {
-		*k = append(*k, ' ')
-		*k = append(*k, name...)
-		*k = append(*k, '=')
-		// Free text must not be able to look like further fields.
-		if strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == '=' || r == '"' }) {
-			v = strconv.Quote(v)
-		}
-		*k = append(*k, v...)
-	}
-	return k
-}
-
-func (k *key) flag(name string, v bool) *key {
-	if v {
-		*k = append(*k, ' ')
-		*k = append(*k, name...)
-	}
-	return k
 }
 
 // CacheOf is the cache state that a workload asks for, "" where it has none.
