@@ -46,12 +46,18 @@ func ClaimsText(w io.Writer, rows []claims.Row, explain bool) error {
 		if e := claimError(r); e != "" {
 			head += " error " + e + " "
 		}
+		if r.Identity {
+			head += " identity"
+		}
 		if r.Origin == datasets.Measured {
 			head += " measured on " + Clean(r.Device)
 		}
 		out.printf("%s\n", strings.TrimRight(head, " "))
 		block("", r.Claim)
 		figures := "computed " + claims.FormatSpan(r.Computed, r.Unit)
+		if r.Datasheet != nil {
+			figures += ", by the datasheet " + claims.FormatSpan(*r.Datasheet, r.Unit)
+		}
 		if r.Published != nil {
 			figures = "published " + published(r) + ", " + figures
 		}
@@ -67,6 +73,7 @@ func ClaimsText(w io.Writer, rows []claims.Row, explain bool) error {
 				block("  "+a.Name, assumption(&a))
 			}
 			block("elasticities", elasticities(r))
+			block("redone by", r.Command)
 			block("measured by", r.Workload)
 		}
 		out.printf("\n")
@@ -120,8 +127,13 @@ func elasticities(r *claims.Row) string {
 
 func claimsSummary(rows []claims.Row) string {
 	count := map[claims.Verdict]int{}
+	identities := 0
 	for i := range rows {
-		count[rows[i].Verdict]++
+		if rows[i].Identity {
+			identities++
+		} else {
+			count[rows[i].Verdict]++
+		}
 	}
 	var parts []string
 	for _, v := range verdicts {
@@ -129,7 +141,28 @@ func claimsSummary(rows []claims.Row) string {
 			parts = append(parts, fmt.Sprintf("%d %s", count[v], v))
 		}
 	}
+	if identities > 0 {
+		parts = append(parts, fmt.Sprintf("%d cannot fail", identities))
+	}
 	return fmt.Sprintf("%s rows: %s", Count(len(rows)), strings.Join(parts, ", "))
+}
+
+// ClaimsSummary answers in one screen: how many hold, and a line for each that is
+// contradicted.
+func ClaimsSummary(w io.Writer, rows []claims.Row) error {
+	out := &sink{w: w}
+	out.printf("%s\n\nContradicted%44s  %s\n", claimsSummary(rows), "published", "computed")
+	for i := range rows {
+		r := &rows[i]
+		if r.Verdict == claims.Contradicted {
+			line := fmt.Sprintf("  %-6s %s %14s  %s", r.ID, text.Pad(text.Snip(Clean(r.Claim), 32, "…"), 32, ' '),
+				claims.FormatSpan(*r.Published, r.Unit), claims.FormatSpan(r.Computed, r.Unit))
+			out.printf("%s\n", strings.TrimRight(text.Snip(line, 80, "…"), " "))
+		}
+	}
+	out.printf("\nOne section or row in full: bench claims S4, bench claims S4.2 --explain\n")
+	out.printf("As an article of ten minutes: bench claims --format md, or docs/claims.md\n")
+	return out.err
 }
 
 // claimSections are the article's headings.
@@ -143,14 +176,14 @@ var claimSections = map[string]string{
 // what needs words. explain adds every row's formula and assumptions.
 func ClaimsMarkdown(w io.Writer, rows []claims.Row, explain bool) error {
 	out := &sink{w: w}
-	out.printf("# The published claims, recomputed\n\n")
-	out.printf("Written by `bench claims --format md`; `make claims` writes it again. The claims are those of\n")
-	out.printf("SemiAnalysis, \"GPT-4 Architecture, Infrastructure, Training Dataset, Costs, Vision, MoE\" (Patel and\n")
-	out.printf("Wong, July 2023). A claim is *reproduced* within 5 %% or inside the published range, *close* within\n")
-	out.printf("25 %%, *contradicted* by another claim, arithmetic or a physical limit, or *needs* an input that\n")
-	out.printf("the article does not give, and then shows the range over plausible values of it.\n")
-	out.printf("`bench claims ID --explain` shows a row's sources and sensitivity, `--set` changes an input.\n\n")
-	out.printf("%s.\n\n", claimsSummary(rows))
+	out.printf("# The published claims about GPT-4, recomputed\n\n%s\n", claims.Article(rows))
+	out.printf("\n## Every row\n\n")
+	out.printf("Written by `bench claims --format md`; `make claims` writes it again. A claim is *reproduced* within\n")
+	out.printf("5 %% or inside the published range, *close* within 25 %%, *contradicted* by another claim, arithmetic\n")
+	out.printf("or a physical limit, or *needs* an input that the article does not give, and then shows the range\n")
+	out.printf("over plausible values of it. An *identity* cannot fail: it restates a definition or a bound that\n")
+	out.printf("nothing could miss. `bench claims ID --explain` shows a row's sources and sensitivity, `--set`\n")
+	out.printf("changes an input.\n\n%s.\n\n", claimsSummary(rows))
 	last := ""
 	var notes []*claims.Row
 	flush := func() {
@@ -167,7 +200,7 @@ func ClaimsMarkdown(w io.Writer, rows []claims.Row, explain bool) error {
 		section, _, _ := strings.Cut(r.ID, ".")
 		if section != last {
 			flush()
-			out.printf("\n## %s %s\n\n| | Claim | Published | Computed | Error | Verdict |\n|---|---|---|---|---|---|\n", section, claimSections[section])
+			out.printf("\n### %s %s\n\n| | Claim | Published | Computed | Error | Verdict |\n|---|---|---|---|---|---|\n", section, claimSections[section])
 			last = section
 		}
 		e, p := "", ""
@@ -175,6 +208,9 @@ func ClaimsMarkdown(w io.Writer, rows []claims.Row, explain bool) error {
 			e, p = claimError(r), published(r)
 		}
 		verdict := string(r.Verdict)
+		if r.Identity {
+			verdict += " (identity)"
+		}
 		if r.Origin == datasets.Measured {
 			verdict += ", measured on " + r.Device
 		}
@@ -208,7 +244,16 @@ func claimNotes(out *sink, r *claims.Row, explain bool) {
 		}
 	}
 	parts = append(parts, claims.FormatSpan(r.Computed, r.Unit)+" = "+r.Worked+".")
+	if r.Datasheet != nil {
+		parts = append(parts, "By the datasheet "+claims.FormatSpan(*r.Datasheet, r.Unit)+".")
+	}
 	out.printf("- **%s** %s\n", r.ID, markdownWords(strings.Join(parts, " ")))
+	if r.Command != "" {
+		out.printf("  - redone by `%s`\n", r.Command)
+	}
+	if r.Workload != "" {
+		out.printf("  - measured by `%s`\n", r.Workload)
+	}
 	if !explain {
 		return
 	}
@@ -217,8 +262,5 @@ func claimNotes(out *sink, r *claims.Row, explain bool) {
 	}
 	if s := elasticities(r); s != "" {
 		out.printf("  - elasticities: %s\n", markdownWords(s))
-	}
-	if r.Workload != "" {
-		out.printf("  - measured by `%s`\n", r.Workload)
 	}
 }

@@ -69,6 +69,9 @@ ceilings are used and whose rows are marked "measured".`,
 				case "md":
 					return reports.ClaimsMarkdown(w, rows, explain)
 				}
+				if len(args) == 0 && !explain {
+					return reports.ClaimsSummary(w, rows)
+				}
 				return reports.ClaimsText(w, rows, explain)
 			})
 		},

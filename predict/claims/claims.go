@@ -1,17 +1,22 @@
 // Package claims recomputes what the SemiAnalysis article on GPT-4 (Patel and
 // Wong, July 2023) asserts, from first principles, and says which of it holds.
 //
-// A claim is what was printed, a formula over named inputs, and nothing else:
-// every number that a formula uses is an input with its source (inputs.go). An
-// input that the article states as a range, or does not give at all, is a
-// range; the answer is then one too. Verdicts follow one rule (verdict.go),
-// and elasticities come from evaluating the formula again, so neither can be
-// written by hand. One file a section: s1.go … s12.go.
+// A claim is data: what was printed, and a formula as text over named inputs. The
+// text is what is evaluated and what is shown (formula.go). Every number that a
+// formula uses is an input with its source (inputs.go). An input that the article
+// states as a range, or does not give at all, is a range; the answer is then one
+// too. Verdicts follow one rule (verdict.go), and elasticities come from evaluating
+// the formula again, so neither can be written by hand. The claims stand in
+// architecture.go (S1, S2), training.go (S3, S4), inference.go (S5 to S10), cost.go
+// (S11) and techniques.go (S12).
 package claims
 
 import (
+	_ "embed"
 	"encoding/json"
 	"math"
+	"regexp"
+	"strings"
 
 	"bench/datasets"
 )
@@ -105,39 +110,69 @@ type Row struct {
 	ContradictedBy string       `json:"contradicted_by,omitempty"`
 	Correction     string       `json:"correction,omitempty"`
 	Sensitivity    []Elasticity `json:"sensitivity,omitempty"`
+	// Identity rows cannot fail: they restate a definition, or a bound that nothing
+	// could miss. They are counted apart.
+	Identity bool `json:"identity,omitempty"`
+	// Command is the bench command that computes the same thing, or "".
+	Command string `json:"command,omitempty"`
 	// Workload is the key of the workload that would measure it, or "".
 	Workload string `json:"workload,omitempty"`
 	// Device and Origin say on which device the row was recomputed, and whether
 	// from its datasheet or from measured ceilings; "" where none plays a part.
 	Device string          `json:"device,omitempty"`
 	Origin datasets.Origin `json:"origin,omitempty"`
+	// Datasheet is what the claim's own devices give by their datasheets, where
+	// Computed rests on measured ceilings.
+	Datasheet *Span `json:"datasheet,omitempty"`
 }
 
 // claim is a row before it is evaluated.
 type claim struct {
 	id, text string
-	// published is nil, one figure, or a range's two ends.
+	// published is nil, one figure, or a range's two ends: what the article prints.
 	published []float64
-	// printed computes published from the article's own inputs instead.
-	printed  func(v *values) float64
+	// printed is a formula that computes published from the article's own inputs.
+	printed  string
 	relation Relation
-	unit     string
-	// formula has its inputs in braces: "{layers} × {hidden}".
+	// limit marks a bound that physics sets: what passes it is not close to it.
+	limit bool
+	unit  string
+	// formula computes the row (formula.go).
 	formula string
-	compute func(v *values) float64
 	binds   string
-	// answer, by and correction may name inputs in braces too, and the computed
-	// figure as {=}; say, where not nil, adds to answer what needs arithmetic.
+	// answer, by and correction may hold formulas in braces (values.fill).
 	answer, by, correction string
-	say                    func(v *values) string
-	// fix works out the correction where it has a number.
-	fix      func(v *values) string
+	// command is the bench command that redoes the row, where a verb does.
+	command  string
 	workload datasets.Workload
-	// drawn marks formulas that count seeded draws: too rough to differentiate.
+	// drawn marks formulas that count seeded draws or search: too rough to
+	// differentiate.
 	drawn bool
+	// identity marks a row that algebra or the choice of its bound makes true
+	// whatever the inputs are.
+	identity bool
 }
 
 // sections lists every claim in the order of the article.
 func sections() [][]claim {
-	return [][]claim{s1(), s2(), s3(), s4(), s5(), s6(), s7(), s8(), s9(), s10(), s11(), s12All()}
+	return [][]claim{architecture, data, parallelism, trainingCost, denseInference, roofline, tradeoffs, kvCache, experts, cluster, cost, techniques}
+}
+
+//go:embed article.md
+var article string
+
+// cited finds a row's figure in the article.
+var cited = regexp.MustCompile(`\[(S\d+\.\d+[a-z]?)\]`)
+
+// Article is what the rows add up to, in Markdown, with their figures in place. A
+// row that is not among them keeps its id.
+func Article(rows []Row) string {
+	return cited.ReplaceAllStringFunc(strings.TrimSpace(article), func(m string) string {
+		for i := range rows {
+			if rows[i].ID == m[1:len(m)-1] {
+				return FormatSpan(rows[i].Computed, rows[i].Unit)
+			}
+		}
+		return m
+	})
 }

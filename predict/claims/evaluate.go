@@ -181,16 +181,26 @@ func (c *claim) noAnswer(v *values, given bool) (Row, error) {
 	why := cmp.Or(v.err, errors.New("the formula has no finite value"))
 	if given {
 		return Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Computed: Span{math.NaN(), math.NaN()}, Verdict: Needs,
-			Formula: braces.ReplaceAllString(c.formula, "$1"), Worked: v.fill(c.formula, Span{}, c.unit), Assumptions: []Assumption{},
+			Formula: full(c.formula, printable), Worked: v.worked(c.formula), Assumptions: []Assumption{},
 			Answer: "No answer with these inputs: " + why.Error() + "."}, nil
 	}
 	return Row{}, why
 }
 
+// printable writes a device's figure by its catalogue name, as --set takes it.
+func printable(formula string) string {
+	for short, id := range devices {
+		formula = strings.ReplaceAll(formula, short+".", id+".")
+	}
+	return formula
+}
+
+func (c *claim) compute(v *values) float64 { return v.eval(c.formula) }
+
 func (c *claim) evaluate(known map[string]Input, o Options) (Row, error) {
 	dev, given := o.Device, o.Device != nil || len(o.Set) > 0
 	v := &values{known: known}
-	r := Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Binds: c.binds}
+	r := Row{ID: c.id, Claim: c.text, Relation: c.relation, Unit: c.unit, Binds: c.binds, Identity: c.identity, Command: c.command}
 	r.Computed = v.span(c.compute)
 	if lacks(known, v.read) {
 		// A figure that the device does not have leaves the row as it stands.
@@ -211,12 +221,11 @@ func (c *claim) evaluate(known map[string]Input, o Options) (Row, error) {
 		r.Sensitivity = v.elasticities(c.compute)
 		v.err = nil // a shape next to the row's own may not exist
 	}
-	missing, stated := false, false
+	missing := false
 	for _, n := range v.read {
 		i := known[n]
 		r.Assumptions = append(r.Assumptions, Assumption{n, i.Span, i.Unit, i.Source, i.Missing, i.Set})
 		missing = missing || i.Missing
-		stated = stated || i.ranged() && !i.Missing
 		if i.device != "" {
 			r.Device, r.Origin = i.device, cmp.Or(r.Origin, i.origin)
 			if i.origin == datasets.Measured {
@@ -230,30 +239,24 @@ func (c *claim) evaluate(known map[string]Input, o Options) (Row, error) {
 	case 2:
 		r.Published = &Span{c.published[0], c.published[1]}
 	}
-	if c.printed != nil {
+	if c.printed != "" {
 		// What was printed does not move with --set or --device.
 		p := &values{known: base()}
-		s := p.span(c.printed)
+		s := p.span(func(v *values) float64 { return v.eval(c.printed) })
+		v.err = cmp.Or(v.err, p.err)
 		r.Published = &s
 	}
 	var e float64
-	r.Verdict, e = judge(r.Published, c.relation, r.Computed, missing)
+	r.Verdict, e = judge(r.Published, c.relation, r.Computed, missing, c.limit)
 	if r.Published != nil {
 		r.Error = &e
 	}
-	r.Formula = braces.ReplaceAllString(c.formula, "$1")
-	r.Worked = v.fill(c.formula, r.Computed, c.unit)
+	r.Formula = full(c.formula, printable)
+	r.Worked = v.worked(c.formula)
 	r.Answer = v.fill(c.answer, r.Computed, c.unit)
-	if c.say != nil {
-		v.at = nil
-		r.Answer = strings.TrimSpace(r.Answer + " " + c.say(v))
-	}
 	if r.Verdict == Contradicted || r.Verdict == Close {
 		r.ContradictedBy = v.fill(c.by, r.Computed, c.unit)
 		r.Correction = v.fill(c.correction, r.Computed, c.unit)
-		if c.fix != nil {
-			r.Correction = strings.TrimSpace(c.fix(v) + r.Correction)
-		}
 	}
 	if c.workload != nil {
 		r.Workload = c.workload.Key()
@@ -262,6 +265,11 @@ func (c *claim) evaluate(known map[string]Input, o Options) (Row, error) {
 		// Another device than the claim's says nothing about the claim.
 		r.Verdict, r.ContradictedBy, r.Correction = Needs, "", ""
 		r.Answer = strings.TrimSpace(r.Answer + " Recomputed for " + dev.ID + ", which is not the claim's device.")
+	}
+	if r.Origin == datasets.Measured {
+		own := &values{known: base()}
+		s := own.span(c.compute)
+		r.Datasheet = &s
 	}
 	if v.err != nil {
 		return c.noAnswer(v, given)

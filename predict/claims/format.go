@@ -2,32 +2,9 @@ package claims
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
-
-// braces finds {input} and {=} in a formula.
-var braces = regexp.MustCompile(`\{([^{}]+)\}`)
-
-// fill puts numbers in the place of the inputs' names.
-func (v *values) fill(text string, computed Span, unit string) string {
-	return braces.ReplaceAllStringFunc(text, func(m string) string {
-		name := m[1 : len(m)-1]
-		if name == "=" {
-			return FormatSpan(computed, unit)
-		}
-		i, ok := v.known[name]
-		if !ok {
-			return name
-		}
-		s := FormatSpan(i.Span, i.Unit)
-		if i.ranged() {
-			return "[" + s + "]"
-		}
-		return s
-	})
-}
 
 // prefixes of the decimal system, from 1 upwards.
 var prefixes = []string{"", "k", "M", "G", "T", "P", "E", "Z"}

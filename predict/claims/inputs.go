@@ -70,7 +70,7 @@ var base = sync.OnceValue(func() map[string]Input { known, _ := inputs(Options{}
 
 // inputs makes the table of inputs under the options.
 func inputs(o Options) (map[string]Input, error) {
-	known := maps.Clone(article)
+	known := maps.Clone(printedInputs)
 	maps.Copy(known, literature)
 	named := map[string]bool{}
 	for _, d := range catalog.Devices() {

@@ -22,7 +22,7 @@ var answers = []struct {
 	{"S1.4a", 554e9, 554e9},                 // 2 · 277
 	{"S1.5a", 3.6e12, 3.6e12},               // 2 · 1.8
 	{"S1.6", 10.2857, 10.2857},              // 1800 / 175
-	{"S2.1", 3.25e12, 6.5e12},               // 13 / 4 if all is code, 13 / 2 if none
+	{"S2.1", 5.525e12, 6.3375e12},           // 13 · (0.7/2 + 0.3/4), 13 · (0.95/2 + 0.05/4)
 	{"S2.2a", 20, 20},                       // 1400 / 70
 	{"S2.2b", 1.44444, 1.44444},             // 780 / 540
 	{"S2.2c", 10.5882, 14.7059},             // 3600 / 340, 5000 / 340
@@ -31,15 +31,12 @@ var answers = []struct {
 	{"S2.4", 7.5e6, 7.5e6},                  // 60 · 2 / 16
 	{"S2.5a", 0.0248, 0.0368},               // 4·120·10752·4096 = 2.114e10; / (2.114e10 + 5.54e11) = 3.68 %
 	{"S3.1a", 8, 8},                         // an HGX board
-	{"S3.1b", 2.5088e-7, 2.5088e-7},         // 2 · (2 · 7/8 · 10752 · 2 B = 37,632 B) / 300 GB/s
+	{"S3.1b", 2.05521e-3, 16.4417e-3},       // 2 · (2 · 7/8 · 10752 · 2 B = 37,632 B) / 300 GB/s · 8192, · 8
 	{"S3.1c", 1.85714, 1.85714},             // 37,632/300 = 125.44; 10752·2/8/25 = 107.52; sum / 125.44
 	{"S3.2", 30.5167e9, 30.5167e9},          // 1831 · 2 / 120
-	{"S3.3a", 1.4415, 1.4415},               // 15.2583 · (4 + 12/208.33) / 42.950
-	{"S3.3b", 0.73439, 0.73439},             // 15.2583 · (2 + 14/208.33) / 42.950
-	{"S3.3c", 0.71052, 0.71052},             // 15.2583 · 16 / 8 / 42.950
 	{"S3.4a", 1.37478, 3.09327},             // 10.986 TB: 54.93 s / 39.954 s to 109.86 s / 35.515 s
 	{"S3.4b", 5.49914, 12.3731},             // at 50 and 25 GB/s, four times these at 200 and 100
-	{"S3.5", 14.0 / 49, 14.0 / 29},          // 14 / (35 + 14), 14 / (15 + 14)
+	{"S3.5", 0.047405, 0.284798},            // 35.156 micro-batches: 14 / 49.156, (14/8) / (35.156 + 14/8)
 	{"S4.1a", 2.1606e25, 2.1606e25},         // 6 · 277e9 · 13e12
 	{"S4.2", 54e6, 60e6},                    // 25,000 · 24 · 90, · 100
 	{"S4.3", 21626880, 21626880},            // 8192 · 2 · 24 · 55
@@ -48,16 +45,14 @@ var answers = []struct {
 	{"S5.1a", 2.91038, 2.91038},             // 2000 / (8 · 85.8993 GB)
 	{"S5.1c", 13.4, 13.4},                   // 8 · 3.35 / 2
 	{"S5.2", 0.00505357, 0.00505357},        // 20 · 2e12 / (8 · 989.4e12)
-	{"S5.3a", 343.597e9, 343.597e9},         // 687.195 / 2; bandwidth would allow 26.8 · 30 / 2 = 402
-	{"S5.3c", 244.68e9, 244.68e9},           // 8 · 2.039 · 30 / 2
-	{"S5.4a", 5.28889, 5.28889},             // 238 / 0.75 / 60
-	{"S5.5", 0.918333, 0.999183},            // 1 − 0.0049/0.06, 1 − 0.000049/0.06
+	{"S5.3", 343.597e9, 343.597e9},          // 687.195 / 2; bandwidth would allow 26.8 · 30 / 2 = 402
+	{"S5.4", 5.28889, 5.28889},              // 238 / 0.75 / 60
+	{"S5.5a", 0.0049, 0.0049},               // margin 1 − 0.0049/0.06 = 91.8 %
 	{"S6.1", 2, 2},                          // one multiply, one add
 	{"S6.2", 590.716, 590.716},              // 1978.9 / 3.35
 	{"S6.3", 295.358, 295.358},              // 590.716 / 2
 	{"S6.4a", 512, 512},                     // 2 · 256
 	{"S6.4b", 1024, 1024},                   // 2 · 512
-	{"S6.4c", 64, 64},                       // 2 · 256 · 2 / 16
 	{"S6.5b", 295.343, 295.343},             // 989.4 / 3.35 · 2 / 2
 	{"S7.1a", 0.5, 0.5},                     // 1/16 over 1/8
 	{"S7.2a", 1.07143, 1.07143},             // (15/16) / (7/8)
@@ -80,18 +75,31 @@ var answers = []struct {
 	{"S11.1a", 10.0676, 10.0676},            // 1/3600/4.9e-8 = 5669 tokens/s a GPU · 554e9 / 312e12
 	{"S11.1b", 0.100676, 0.100676},          // a hundredth
 	{"S11.2a", 7.40619, 7.40619},            // 2/3600/2.1e-8 = 26,455 · 554e9 / 1978.9e12
-	{"S11.3", 1.58286, 3.95714},             // 277 / 175, · 2.5
 	{"S11.4a", 1.58286, 1.58286},            // 277 / 175
 	{"S11.4b", 1.91454, 1.91454},            // 222 / (96 · 8 · 12288² = 115.964)
-	{"S11.5", 1.89531, 1.89531},             // 3 / 1.58286
+	{"S11.5", 1.22602, 3.33333},             // 278 / 226.75, 1 / 0.3
 	{"S12.1", 28, 168},                      // 7168 / 256, 10752 / 64
-	{"S12.2", 46.3165, 1482.13},             // S10.5b / 32,768
+	{"S12.2a", 46.3165, 1482.13},            // S10.5b / 32,768
+	{"S12.2b", 2.0728, 2.0728},              // 12 heads · 32,768² · 2 B = 25.77 GB / 12.433 GB
 	{"S12.6", 1.9375 / 1.4, 4.0951 / 1.04},  // (1 − 0.5⁵)/0.5 / (4·0.1 + 1), (1 − 0.9⁵)/0.1 / (4·0.01 + 1)
 	{"S12.7", 2, 2},                         // ln α⁸ / ln α⁴
 	{"S12.8a", 1.9375 / 5.4, 4.0951 / 5.04}, // the same tokens over 5 + 4c steps
 	{"S12.8b", 47.0537, 124.102},            // 5·b/153.02 + 4c = E: b = 153.02 · (1.9375 − 0.4) / 5, · (4.0951 − 0.04) / 5
 	{"S12.9", 5.48045e6, 10.5693e6},         // 2.216e24 / (312e12 · 0.36 · 3600) = 5.48 M; 3.324e24 · 8/7 / (312e12 · 0.32 · 3600) = 10.57 M
-	{"S12.10", 150, 150},                    // 600 / 4
+	{"S12.10a", 150, 150},                   // 600 / 4
+	{"S1.7", 68.5905, 68.5905},              // 277 · 13 / (175 · 0.3)
+	{"S2.6", 7.69231, 76.9231},              // 100 / 13, 1000 / 13
+	{"S3.6", 0, 0.123067},                   // 2 · 8 layers · 10752 · 2 B / 8 = 43,008 B · 8192 · 15 = 5.2848 GB of 42.950 GB
+	{"S3.7", 7324.22, 7324.22},              // 60e6 / 8192
+	{"S4.5", 0.0608135, 0.13683},            // 2 · 207.33/208.33 · 15.258 G · 2 B = 60.74 GB / 25 GB/s = 2.430 s of 39.954 s; 4.859 s of 35.515 s
+	{"S4.6", 12.8571e12, 64.2857e12},        // 63e6 / 4.9e-6, five times that
+	{"S5.6", 3.3972, 6.7943},                // 1555 / (15 · 15.258 · 2 = 457.75 GB), / 228.88
+	{"S8.3", 0.10176, 1},                    // (0.9 + 512 · 0.1) / 512
+	{"S10.8a", 32.5e9, 32.5e9},              // 130 · 2 / 8
+	{"S10.8b", 16.25e9, 16.25e9},            // 130 / 8
+	{"S10.9", 21.0051, 84.0205},             // 8192 · 4 · 10752 · 64 / 312e12 = 72.27 µs over 86,016 B / 25 GB/s = 3.4406 µs; four times that at 256
+	{"S11.6", 1, 110.53},                    // at batch 8 16·(1 − (7/8)^8) = 10.502 experts of 111 B and 55 B, in FP16 over 8: 305.2 GB a token / 1.555 TB/s over 554e9 / 312e12
+	{"S12.10b", 1922.3, 324390},             // 60e6 / 39.954 s / 3125 nodes = 480.6 tokens/s · 4; 60e6 / 35.515 s / 3125 = 540.6 · 600
 	{"S9.2a", 9.5367e-7, 5.49e-3},           // 16 · (1/8)^8; Zipf's from below
 	{"S9.2d", 16 * 0.343609, 7.42},          // 16 · (7/8)^8
 }
@@ -116,8 +124,8 @@ func TestVerdicts(t *testing.T) {
 	for id, want := range map[string]Verdict{
 		"S1.3": Reproduced, "S1.4a": Contradicted, "S1.4b": Reproduced, "S1.5a": Contradicted, "S2.3a": Contradicted, "S2.3b": Contradicted,
 		"S3.3a": Contradicted, "S3.3b": Reproduced, "S4.1a": Reproduced, "S4.2": Close, "S4.3": Reproduced, "S4.4a": Contradicted,
-		"S5.4a": Contradicted, "S6.2": Close, "S8.1": Reproduced, "S11.1a": Contradicted, "S11.1b": Reproduced, "S11.2a": Contradicted,
-		"S12.1": Needs, "S12.2": Contradicted, "S12.10": Reproduced,
+		"S5.4": Contradicted, "S6.2": Close, "S8.1": Reproduced, "S11.1a": Contradicted, "S11.1b": Reproduced, "S11.2a": Contradicted,
+		"S12.1": Needs, "S12.2a": Contradicted, "S12.10a": Reproduced,
 	} {
 		rows, err := Rows([]string{id}, Options{})
 		if err != nil || rows[0].Verdict != want {
@@ -165,7 +173,7 @@ func TestSet(t *testing.T) {
 	if p := rows[0].Published; math.Abs(p.Low-1.9409e25) > 1e22 {
 		t.Errorf("published %g", p.Low)
 	}
-	rows, _ = Rows([]string{"S11.3"}, Options{Set: map[string]float64{"utilisation_gap": 1.9}})
+	rows, _ = Rows([]string{"S11.5"}, Options{Set: map[string]float64{"load": 0.4}})
 	if rows[0].Verdict != Reproduced || rows[0].Computed.Low != rows[0].Computed.High {
 		t.Errorf("%s %v", rows[0].Verdict, rows[0].Computed)
 	}
@@ -203,7 +211,7 @@ func TestDevice(t *testing.T) {
 		// Eight GPUs together are not one.
 		ceiling(datasets.Stream{Kernel: "read", Type: datasets.FP32, SizeBytes: 8 * 2970000000, Ranks: 8}, 1e-3),
 	}}
-	rows, err := Rows([]string{"S6.5b", "S3.2", "S5.3c"}, Options{Device: &h100})
+	rows, err := Rows([]string{"S6.5b", "S3.2", "S12.8b"}, Options{Device: &h100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,8 +222,8 @@ func TestDevice(t *testing.T) {
 	if r := by["S6.5b"]; math.Abs(r.Computed.Low-222.22) > 0.1 || r.Origin != datasets.Measured || r.Device != "h100-sxm" || r.Verdict == Needs {
 		t.Errorf("S6.5b: %v %s %s %s", r.Computed, r.Origin, r.Device, r.Verdict)
 	}
-	if r := by["S5.3c"]; r.Device != "a100-sxm-80" || r.Origin != datasets.Datasheet {
-		t.Errorf("S5.3c: %s %s", r.Device, r.Origin)
+	if r := by["S12.8b"]; r.Device != "a100-sxm-80" || r.Origin != datasets.Datasheet {
+		t.Errorf("S12.8b: %s %s", r.Device, r.Origin)
 	}
 	cpu := h100
 	cpu.ID, cpu.Name, cpu.Kind = "host", "a CPU", "cpu"
@@ -244,7 +252,7 @@ func TestProperties(t *testing.T) {
 		id, input string
 		up        bool
 	}{
-		{"S3.5", "micro_batches", false}, {"S3.5", "pp", true}, {"S3.3b", "pp", false}, {"S3.2", "tp", false}, {"S12.6", "acceptance", true},
+		{"S3.5", "a100s", true}, {"S3.5", "pp", true}, {"S3.2", "tp", false}, {"S12.6", "acceptance", true},
 		{"S12.6", "draft_cost", false}, {"S8.1", "kv_batch", true}, {"S4.4a", "h100_days", false}, {"S9.4a", "more_experts", true}, {"S12.5", "slots", true},
 		{"S12.4a", "a100_hour_usd", true}, {"S12.8c", "acceptance", true},
 	} {

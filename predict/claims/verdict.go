@@ -16,8 +16,15 @@ const (
 // nearest end of the published range. A stated range that holds the published
 // figure reproduces it. Where an input is missing, the claim is reproduced if
 // the whole computed range agrees, needs that input if some of it does, and is
-// else judged by the nearest point.
-func judge(published *Span, relation Relation, computed Span, missing bool) (Verdict, float64) {
+// else judged by the nearest point. A limit of physics allows no margin:
+// what is above a GPU's memory does not nearly fit.
+func judge(published *Span, relation Relation, computed Span, missing, limit bool) (Verdict, float64) {
+	grade := func(e float64) Verdict {
+		if limit && e != 0 {
+			return Contradicted
+		}
+		return grade(e)
+	}
 	if published == nil {
 		return Needs, 0
 	}
