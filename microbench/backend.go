@@ -3,7 +3,18 @@
 // implements; the backends are its sub-packages. It never sees a prediction.
 package microbench
 
-import "bench/datasets"
+import (
+	"bench/datasets"
+
+	// humanize: SI prefixes.
+	"github.com/dustin/go-humanize"
+)
+
+// Libraries are the names of what can make the host's matrix products: "auto" takes
+// the built-in kernel for products of up to 8 rows, and for larger ones the first of
+// OpenBLAS, MKL, BLIS and oneDNN that is installed and multiplies the type with as
+// many threads as asked, else the built-in kernel. A name forces that one.
+var Libraries = []string{"auto", "openblas", "mkl", "blis", "onednn", "builtin"}
 
 // Backend runs workloads on one device.
 type Backend interface {
@@ -53,6 +64,10 @@ type Separate interface {
 type Clock struct {
 	Name                   string
 	ResolutionS, OverheadS float64
+}
+
+func (c Clock) String() string {
+	return c.Name + ", " + humanize.SIWithDigits(c.ResolutionS, 2, "s") + " resolution, " + humanize.SIWithDigits(c.OverheadS, 2, "s") + " a pair of readings"
 }
 
 // Case is one prepared workload. Its methods are called from one goroutine.

@@ -13,6 +13,7 @@ import (
 
 	"bench/cuda/fakedriver"
 	"bench/cuda/simt"
+	"bench/microbench/session"
 )
 
 // A clock that was locked is let go however the run ends: by itself, when its
@@ -35,7 +36,7 @@ func TestLockedClocksAreLetGo(t *testing.T) {
 		{"the run ends", func(*testing.T, *exec.Cmd) {}},
 		{"the run is interrupted", func(_ *testing.T, b *exec.Cmd) { b.Process.Signal(os.Interrupt) }},
 		{"the measuring child is killed", func(t *testing.T, b *exec.Cmd) {
-			for _, pid := range childrenOf(t, b.Process.Pid, childVerb) {
+			for _, pid := range childrenOf(t, b.Process.Pid, session.ChildVerb) {
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}},

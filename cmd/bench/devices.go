@@ -9,7 +9,7 @@ import (
 
 	"bench/datasets"
 	"bench/microbench/host"
-	"bench/microbench/launcher"
+	"bench/microbench/session"
 	"bench/probes"
 	"bench/reports"
 
@@ -51,9 +51,7 @@ func showHost(w io.Writer) error {
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(w, "  %-14s %s\n", strings.ReplaceAll(k, "_", " "), env[k])
 	}
-	clock := b.Clock()
-	fmt.Fprintf(w, "  %-14s %s, %s resolution, %s a pair of readings\n", "timer", clock.Name,
-		reports.Seconds(clock.ResolutionS), reports.Seconds(clock.OverheadS))
+	fmt.Fprintf(w, "  %-14s %s\n", "timer", b.Clock())
 	fmt.Fprintln(w, "  should reach")
 	showFigure(w, "clock", dev.ClockHz, func(v float64) string { return fmt.Sprintf("%.3g GHz", v/1e9) })
 	for _, t := range datasets.DTypes {
@@ -113,18 +111,18 @@ func showGPUs(w io.Writer) {
 // showCUDA says with which libraries the suites would run on the GPUs, or why
 // they would not.
 func showCUDA(w io.Writer) {
-	t, err := openGPUs(nil, false, launcher.Place{})
+	t, err := session.OpenGPUs(session.TargetOptions{}, nil)
 	if err != nil {
 		fmt.Fprintf(w, "cuda: no suite can run on a GPU: %v\n", err)
 		return
 	}
-	defer t.close()
-	env := t.backend.Environment()
+	defer t.Close()
+	env := t.Environment()
 	fmt.Fprintln(w, "cuda")
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(w, "  %-14s %s\n", k, env[k])
 	}
-	dev := t.devices[0]
+	dev := t.Devices[0]
 	fmt.Fprintln(w, "  should reach")
 	for _, t := range datasets.DTypes {
 		if f, ok := dev.PeakFLOPs[t]; ok {

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"bench/microbench/session"
+)
 
 // Words of the command line.
 func FuzzWords(f *testing.F) {
@@ -14,7 +18,7 @@ func FuzzWords(f *testing.F) {
 		if n, err := parseRows(s); err == nil && n < -1 {
 			t.Errorf("rows %q is %d", s, n)
 		}
-		if kind, gpus, err := parseDevice(s); err == nil {
+		if kind, gpus, err := session.ParseDevice(s); err == nil {
 			seen := map[int]bool{}
 			for _, g := range gpus {
 				if g < 0 || seen[g] || kind != "cuda" {

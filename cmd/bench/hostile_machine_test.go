@@ -15,6 +15,7 @@ import (
 	"bench/datasets"
 	"bench/datasets/stats"
 	"bench/microbench/doctable"
+	"bench/microbench/session"
 	"bench/probes"
 	"bench/reports"
 )
@@ -163,7 +164,7 @@ func (s *hostileStudy) run(a *adversary) map[string]*datasets.Measurement {
 				return
 			}
 			for wait(ctx, 10*time.Millisecond) {
-				if child := findChildren(c.Process.Pid, childVerb); len(child) == 1 {
+				if child := findChildren(c.Process.Pid, session.ChildVerb); len(child) == 1 {
 					a.during(ctx, [2]int{c.Process.Pid, child[0]})
 				}
 			}

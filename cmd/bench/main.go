@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 
+	"bench/microbench/session"
+
 	// cobra: subcommands, help and flags in the form users know from kubectl and gh.
 	"github.com/spf13/cobra"
 )
@@ -116,8 +118,19 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		return exitDone
 	}
 	fmt.Fprintln(stderr, "bench:", oneLine(err))
+	return exitCode(err)
+}
+
+// exitCode is how an error ends the program.
+func exitCode(err error) int {
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		return e.code
+	}
+	switch {
+	case errors.As(err, new(*session.NothingError)):
+		return exitNothing
+	case errors.As(err, new(*session.FailedError)):
+		return exitCheckFailed
 	}
 	return exitUsage
 }

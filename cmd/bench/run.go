@@ -1,16 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-	"time"
+	"os/signal"
+	"syscall"
 
 	"bench/datasets"
-	"bench/microbench"
 	"bench/microbench/launcher"
-	"bench/probes"
+	"bench/microbench/session"
 	"bench/reports"
 
 	"github.com/spf13/cobra"
@@ -18,8 +19,8 @@ import (
 
 // runFlags are the flags of run.
 type runFlags struct {
-	out, resume, lockClocks string
-	list, partition         bool
+	out, resume     string
+	list, partition bool
 	planFlags
 }
 
@@ -48,201 +49,159 @@ flight; a second one stops at once.`,
 	fl.StringVar(&f.out, "out", "results", "folder for the journal and the Parquet file")
 	fl.BoolVar(&f.partition, "partition", false, "put the Parquet file into date=YYYY-MM-DD/host=NAME/ below the folder, for many nights and nodes")
 	fl.StringVar(&f.resume, "resume", "", "journal of a run to go on with")
-	fl.StringVar(&f.lockClocks, "lock-clocks", "", "hold the GPUs' SM clock at so many MHz, or at the published boost clock, until the run ends")
+	fl.StringVar(&f.target.LockClocks, "lock-clocks", "", "hold the GPUs' SM clock at so many MHz, or at the published boost clock, until the run ends")
 	fl.Lookup("lock-clocks").NoOptDefVal = "boost"
 	fl.BoolVar(&f.list, "list", false, "print the plan with each workload's arithmetic, and measure nothing")
 	return c
 }
 
+// run measures, predicts, writes and reports, one after the other.
 func (f *runFlags) run(cmd *cobra.Command) error {
-	if _, _, err := parseDevice(f.device); err != nil {
+	stderr, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
+	if _, _, err := session.ParseDevice(f.target.Device); err != nil {
 		return err
 	}
-	var place launcher.Place
 	if f.join {
-		var err error
-		if place, err = f.joined(); err != nil {
+		if err := f.joined(); err != nil {
 			return err
 		}
-		if place.Rank > 0 && !f.list {
-			return follow(place, f.zeros, cmd.ErrOrStderr())
+		if f.target.Place.Rank > 0 && !f.list {
+			return session.Follow(f.target.Place, f.target.Zeros, unguarded(stderr)) // a child guards its own
 		}
 	}
-	var began *datasets.JournalHeader
-	var done []datasets.Row
-	var journal *datasets.Journal
+	s := session.Session{Warn: func(format string, args ...any) { fmt.Fprintf(stderr, "bench: "+format+"\n", args...) }}
+	defer s.Close()
+	var command []string
 	if f.resume != "" && !f.list {
-		j, header, rows, torn, err := datasets.OpenJournal(f.resume)
+		began, err := s.Resume(f.resume)
+		if err == nil {
+			err = f.adopt(cmd.Flags(), began)
+		}
+		if err == nil && f.join && f.target.Place.Alone() {
+			err = errors.New("the run was begun with --join: go on with all its processes, as it was begun")
+		}
 		if err != nil {
-			return err
-		}
-		defer j.Close()
-		if torn {
-			fmt.Fprintln(cmd.ErrOrStderr(), "bench: the case that was being written when the run stopped is measured again")
-		}
-		if err := f.adopt(cmd.Flags(), header.Meta.Command); err != nil {
 			return fmt.Errorf("%s: %w", f.resume, err)
 		}
-		journal, began, done = j, &header, rows
-	}
-	if f.join && place.Alone() {
-		return fmt.Errorf("%s: the run was begun with --join: go on with all its processes, as it was begun", f.resume)
 	}
 	options, err := f.options()
 	if err != nil {
 		return err
 	}
-	stderr := cmd.ErrOrStderr()
-	if f.join {
-		options = together(options, place)
-	}
-	t, err := f.openTarget(stderr, place)
-	if err != nil {
+	if err := s.Open(f.target, options); err != nil {
 		return err
 	}
-	defer t.close()
-	parts, err := t.parts(options)
-	if err != nil {
-		return err
+	if command == nil {
+		command = planCommand(cmd.Flags(), s.Target.Name)
 	}
 	if f.list {
-		return listParts(cmd.OutOrStdout(), t, parts)
+		return listParts(out, s.Parts)
 	}
-	if err := t.knows(done); err != nil {
-		return fmt.Errorf("%s: %w", f.resume, err)
-	}
-
-	h := probes.ThisHost()
-	command := planCommand(cmd.Flags(), t.name)
-	if began != nil {
-		command = began.Meta.Command
-	}
-	meta, err := f.meta(&h, t, command)
-	if err != nil {
+	if err := s.Begin(f.out, datasets.Meta{Bench: version(), Command: command, Profile: f.profile}); err != nil {
 		return err
 	}
-	header := datasets.JournalHeader{Meta: meta, Devices: t.distinct(), PlanHash: planHash(parts)}
-	path := f.resume
-	if began != nil {
-		err := microbench.CheckResume(*began, header)
-		if err == nil {
-			err = checkKept(parts, done)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.resume, err)
-		}
-		header, f.out = *began, filepath.Dir(f.resume)
+	if s.Target.Notice != "" {
+		s.Warn("%s", s.Target.Notice)
 	}
-	if err := checkOut(f.out); err != nil {
-		return err
-	}
-	if began == nil {
-		path = filepath.Join(f.out, meta.ID+".journal")
-		if journal, err = datasets.CreateJournal(path, header); err != nil {
-			return err
-		}
-		defer journal.Close()
-	}
-	result := &datasets.Run{Meta: header.Meta, Devices: header.Devices}
-
-	restore, err := f.lock(t, stderr)
-	if err != nil {
-		return err
-	}
-	defer restore()
 	ctx, stop := interruptible(stderr)
 	defer stop()
-	m := measuring{target: t, parts: parts, done: done, journal: journal, stderr: stderr, governor: h.Governor.Value}
-	err = m.run(ctx)
-	result.Rows, result.Meta.Notes = m.rows, append(result.Meta.Notes, m.notes...)
-	result.Meta.EndUnixS = time.Now().Unix()
-	if result.Meta.EndUnixS < result.Meta.StartUnixS {
-		result.Meta.EndUnixS = result.Meta.StartUnixS
-		result.Meta.Notes = append(result.Meta.Notes, "the time of day was put back while the run went on: when it ended is not known (no measured time depends on it)")
-	}
-	if journal.Restored() > 0 {
-		fmt.Fprintf(stderr, "bench: warning: %s was removed while the run went on, and was written again\n", path)
-	}
-	if errors.Is(err, microbench.ErrInterrupted) {
-		return checkFailed("interrupted: %s", m.kept())
-	}
-	if err != nil && len(m.rows) == 0 {
-		return nothingMeasured("stopped: %w; %s", err, m.kept())
-	}
-	if err != nil {
-		return checkFailed("stopped: %w; %s", err, m.kept())
-	}
-	return f.finish(cmd, result, journal, path)
-}
-
-// finish predicts, writes the Parquet file, drops the journal, and reports.
-func (f *runFlags) finish(cmd *cobra.Command, result *datasets.Run, journal *datasets.Journal, journalPath string) error {
-	addPredictions(result)
-	folder := f.out
-	if f.partition {
-		folder = filepath.Join(folder, datasets.PartitionFolder(&result.Meta))
-	}
-	file := filepath.Join(folder, result.Meta.ID+".parquet")
-	err := datasets.MakeFolder(folder)
-	if err == nil {
-		datasets.RemoveLeftovers(file)
-		err = datasets.WriteFile(file, result)
-	}
-	if err != nil {
-		return checkFailed("the results are not written: %w; every case is kept in %s: make room, then bench run --resume %s", err, journalPath, journalPath)
-	}
-	journal.Close()
-	if err := os.Remove(journalPath); err != nil && !errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "bench: warning: the journal is not needed any more and stays: %v\n", err)
-	}
-	report, err := reports.New([]*datasets.Run{result}, runTiers, reports.Catalogue(nil))
+	show := newProgress(stderr, s.Total())
+	s.OnCase, s.OnPart = show.add, show.say
+	result, err := s.Measure(ctx)
+	show.end()
 	if err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
+	tiers := reports.Store(result)
+	file, err := s.Write(result, f.partition)
+	if err != nil {
+		return err
+	}
+	report, err := reports.New([]*datasets.Run{result}, tiers, reports.Catalogue(nil))
+	if err != nil {
+		return err
+	}
 	if err := reports.Text(out, report, reports.TextOptions{Width: width(cmd)}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%d cases are in %s\n", len(result.Rows), file)
-	return verdict(result)
+	return session.Outcome(result)
 }
 
-// verdict is how the program ends after a whole run.
-func verdict(result *datasets.Run) error {
-	usable, failed := 0, []*datasets.Row{}
-	for i := range result.Rows {
-		m := &result.Rows[i].Measurement
-		if m.Usable() {
-			usable++
-		}
-		if m.Verdict == datasets.Failed {
-			failed = append(failed, &result.Rows[i])
-		}
-	}
-	switch {
-	case len(failed) > 0:
-		return checkFailed("%d of %d cases failed, the first being %s: %s", len(failed), len(result.Rows), failed[0].Workload.Key(), failed[0].Measurement.Reason)
-	case usable == 0 && len(result.Rows) > 0:
-		return nothingMeasured("nothing could be measured: %s", result.Rows[0].Measurement.Reason)
-	}
-	return nil
-}
-
-// checkOut finds out before measuring whether the results can be kept.
-func checkOut(dir string) error {
-	if err := datasets.MakeFolder(dir); err != nil {
-		return fmt.Errorf("the output folder cannot be made: %w", err)
-	}
-	// Tried rather than asked: root may write everywhere, and cannot in /proc.
-	probe, err := os.CreateTemp(dir, ".writable-*")
+// joined finds this process's place among those that --join joins, and narrows
+// the run to what they can do together.
+func (f *runFlags) joined() error {
+	p, err := launcher.FromEnv(os.Getenv)
 	if err != nil {
-		return fmt.Errorf("the output folder cannot be written: %w", err)
+		return err
 	}
-	probe.Close()
-	os.Remove(probe.Name())
-	const need = 64 << 20 // journal and Parquet file of the largest plan, with room to spare
-	if free, err := probes.FreeBytes(dir); err == nil && free < need {
-		return fmt.Errorf("the output folder %s has %s left, and a run needs up to %s", dir, reports.Bytes(float64(free)), reports.Bytes(need))
+	if p.Alone() {
+		return errors.New("--join joins the processes that torchrun, srun or mpirun starts, one a GPU, and this is the only one: run without --join")
 	}
+	if kind, gpus, _ := session.ParseDevice(f.target.Device); kind == "host" || gpus != nil {
+		return fmt.Errorf("--join takes a GPU for each process by itself: leave out --device %s", f.target.Device)
+	}
+	if len(f.ranks) > 0 {
+		return fmt.Errorf("--join measures over all %d processes, not over --ranks", p.Size)
+	}
+	if len(f.suites) == 0 {
+		f.suites = []string{string(datasets.SuiteAllReduce)}
+	}
+	for _, s := range f.suites {
+		if datasets.Suite(s) != datasets.SuiteAllReduce {
+			return fmt.Errorf("--join is for collectives over several processes: suite %s runs without it, on each node by itself", s)
+		}
+	}
+	f.target.Device, f.target.Place = "cuda", p
 	return nil
+}
+
+// interruptible is a context that the first Ctrl-C (or a termination) ends; a
+// second one ends the program at once, as it would without us.
+func interruptible(stderr io.Writer) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			fmt.Fprintln(stderr, "\nbench: stopping after the case in flight; a second Ctrl-C stops at once")
+			cancel()
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// The hidden verbs are processes that a session starts.
+
+func measureChildCommand() *cobra.Command {
+	return hidden(session.ChildVerb+" OPTIONS", "Serve a backend to another bench process", cobra.MaximumNArgs(1), func(_ *cobra.Command, args []string) error {
+		if code := session.ServeChild(append(args, "")[0]); code != 0 {
+			os.Exit(code)
+		}
+		return nil
+	})
+}
+
+func followChildCommand() *cobra.Command {
+	return hidden(session.FollowVerb+" OPTIONS", "Take part in what rank 0 measures", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
+		return session.ServeFollower(args[0])
+	})
+}
+
+func restoreClocksCommand() *cobra.Command {
+	return hidden(session.GuardVerb+" UUID…", "Let the GPUs' clocks go when standard input ends", cobra.MinimumNArgs(1), func(cmd *cobra.Command, uuids []string) error {
+		return session.GuardClocks(cmd.InOrStdin(), uuids)
+	})
+}
+
+func hidden(use, short string, args cobra.PositionalArgs, run func(*cobra.Command, []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Hidden: true, Args: args, RunE: run}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"bench/datasets"
 	"bench/datasets/catalog"
 	"bench/microbench"
-	"bench/microbench/host"
+	"bench/microbench/session"
 	"bench/reports"
 
 	// humanize: sizes as people write them, 256MiB and 64k alike.
@@ -25,9 +24,9 @@ import (
 // them from there.
 type planFlags struct {
 	suites, dtypes, sizes, models []string
-	device, profile, trace        string
-	library                       string
-	join, zeros                   bool
+	profile, trace                string
+	target                        session.TargetOptions
+	join                          bool
 	batches, contexts             []int64
 	ranks                         []int
 	zipfExponent                  float64
@@ -36,9 +35,9 @@ type planFlags struct {
 }
 
 func (p *planFlags) register(f *pflag.FlagSet) {
-	f.StringVar(&p.device, "device", "auto", "what to measure: auto (the GPUs, or else the host), host, cuda (every GPU), or cuda:0,1")
+	f.StringVar(&p.target.Device, "device", "auto", "what to measure: auto (the GPUs, or else the host), host, cuda (every GPU), or cuda:0,1")
 	f.BoolVar(&p.join, "join", false, "measure collectives over the processes that torchrun, srun or mpirun started, one a GPU")
-	f.BoolVar(&p.zeros, "zeros", false, "on a GPU, fill operands with zeros: what the data do to power and clock")
+	f.BoolVar(&p.target.Zeros, "zeros", false, "on a GPU, fill operands with zeros: what the data do to power and clock")
 	f.StringSliceVar(&p.suites, "suite", nil, "suites to measure: "+words(datasets.Suites)+" (default all)")
 	f.StringVar(&p.profile, "profile", string(microbench.Quick), "how thorough: "+words(microbench.Profiles))
 	f.DurationVar(&p.time, "time", 0, "time of the whole run, such as 90s (default the profile's: 1m for quick, 5m for standard)")
@@ -50,7 +49,7 @@ func (p *planFlags) register(f *pflag.FlagSet) {
 	f.IntSliceVar(&p.ranks, "ranks", nil, "numbers of workers, instead of one and all")
 	f.Float64Var(&p.zipfExponent, "zipf-exponent", 0, "exponent of moe's Zipf routing (default 1)")
 	f.StringVar(&p.trace, "trace", "", "a recorded routing for moe to replay: a file that begins \"bench-routing 1 experts=8 top_k=2\"")
-	f.StringVar(&p.library, "library", host.Libraries[0], "what makes the host's matrix products of suite gemm: "+words(host.Libraries))
+	f.StringVar(&p.target.Library, "library", microbench.Libraries[0], "what makes the host's matrix products of suite gemm: "+words(microbench.Libraries))
 	f.Uint64Var(&p.seed, "seed", 1, "seed of the routings that draw")
 }
 
@@ -58,8 +57,8 @@ func (p *planFlags) register(f *pflag.FlagSet) {
 func (p *planFlags) options() (microbench.Options, error) {
 	o := microbench.Options{Batches: p.batches, Contexts: p.contexts, Ranks: p.ranks, ZipfExponent: p.zipfExponent, Seed: p.seed,
 		Profile: microbench.Profile(p.profile), Time: p.time}
-	if !slices.Contains(host.Libraries, p.library) {
-		return o, unknown("library", p.library, host.Libraries)
+	if !slices.Contains(microbench.Libraries, p.target.Library) {
+		return o, unknown("library", p.target.Library, microbench.Libraries)
 	}
 	for _, s := range p.suites {
 		o.Suites = append(o.Suites, datasets.Suite(s))
@@ -112,9 +111,6 @@ func planCommand(flags *pflag.FlagSet, device string) []string {
 // adopt takes the plan's flags from the command line that began a run. One
 // that is given again must not say otherwise.
 func (f *runFlags) adopt(given *pflag.FlagSet, command []string) error {
-	if len(command) < 2 {
-		return errors.New("the journal does not say which command began it")
-	}
 	then := planFlags{}
 	flags := pflag.NewFlagSet("journal", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -125,11 +121,25 @@ func (f *runFlags) adopt(given *pflag.FlagSet, command []string) error {
 	var differs error
 	given.Visit(func(g *pflag.Flag) {
 		if was := flags.Lookup(g.Name); was != nil && was.Value.String() != g.Value.String() && differs == nil {
-			differs = fmt.Errorf("the run was begun with --%s %s, not %s: leave the flag away to go on", g.Name, was.Value, g.Value)
+			differs = fmt.Errorf("the run was begun with --%s %s, not %s: leave out the flag to go on", g.Name, was.Value, g.Value)
 		}
 	})
+	then.target.LockClocks, then.target.Place = f.target.LockClocks, f.target.Place
 	f.planFlags = then
 	return differs
+}
+
+// listParts prints every part's plan.
+func listParts(w io.Writer, parts []session.Part) error {
+	for i := range parts {
+		if len(parts) > 1 {
+			fmt.Fprintf(w, "%s:\n", parts[i].Title)
+		}
+		if err := listPlan(w, parts[i].Device, parts[i].Plan); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listPlan prints each workload with its arithmetic, and the time of it all.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bench/datasets"
+	"bench/microbench/session"
 
 	// testscript: whole programs in a folder of their own, outputs compared.
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", noSleep)
 	// A run in this very process starts the test binary again for its cases: it
 	// must not run the tests again, and with them such a run, for ever.
-	if len(os.Args) > 1 && slices.Contains([]string{childVerb, followVerb, guardVerb}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{session.ChildVerb, session.FollowVerb, session.GuardVerb}, os.Args[1]) {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){"bench": main})

@@ -5,10 +5,10 @@
 package child
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"net/rpc"
 	"os/exec"
 	"time"
 
@@ -20,8 +20,6 @@ import (
 type Config struct {
 	// Command makes the command of a fresh child, which calls Main.
 	Command func() *exec.Cmd
-	// Options go to the child's Opener as JSON.
-	Options any
 	// Device is what hangs, in a sentence: "GPU" or "host".
 	Device string
 	// Limits are DefaultLimits where zero.
@@ -44,10 +42,9 @@ var DefaultLimits = Limits{Open: 120 * time.Second, Prepare: 120 * time.Second, 
 
 // Backend is a microbench.Backend in a child.
 type Backend struct {
-	config  Config
-	options json.RawMessage
-	process *process
-	opened
+	config   Config
+	process  *process
+	opened   Opened // what the first child said
 	renewals int
 }
 
@@ -65,36 +62,22 @@ func Start(c Config) (*Backend, error) {
 	if c.Device == "" {
 		c.Device = "device"
 	}
-	options, err := json.Marshal(c.Options)
-	if err != nil {
-		return nil, err
-	}
-	b := &Backend{config: c, options: options}
-	if b.opened, err = b.start(); err != nil {
+	b := &Backend{config: c}
+	if err := b.start(&b.opened); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
 // start makes a fresh child, which says what it is.
-func (b *Backend) start() (opened, error) {
-	p, err := start(b.config.Command())
-	if err != nil {
-		return opened{}, fmt.Errorf("the measuring process does not start: %w", err)
+func (b *Backend) start(o *Opened) (err error) {
+	if b.process, err = start(b.config.Command()); err != nil {
+		return fmt.Errorf("the measuring process does not start: %w", err)
 	}
-	b.process = p
-	a, err := b.call(request{Call: callOpen, Options: b.options}, b.config.Limits.Open)
-	if err != nil {
-		if b.process != nil { // alive, with nothing to serve
-			b.process.kill()
-			b.process = nil
-		}
-		return opened{}, err
+	if err = b.call("Open", none{}, o, b.config.Limits.Open); err != nil {
+		b.Renew() // it may be alive, with nothing to serve
 	}
-	if a.Opened == nil {
-		return opened{}, b.rubbish(callOpen)
-	}
-	return *a.Opened, nil
+	return err
 }
 
 // fresh starts a child where there is none.
@@ -103,8 +86,7 @@ func (b *Backend) fresh() error {
 		return nil
 	}
 	b.renewals++
-	_, err := b.start()
-	return err
+	return b.start(new(Opened))
 }
 
 // Renewals is how often a child had to be replaced.
@@ -126,100 +108,64 @@ func (b *Backend) Process() int {
 	return b.process.cmd.Process.Pid
 }
 
-// call makes a call of the living child. Where the child dies of it, the error
-// names the device.
-func (b *Backend) call(q request, limit time.Duration) (reply, error) {
-	if b.process == nil {
-		return reply{}, errors.New("the measuring process was ended")
+// call makes a call of the living child. Where the child dies of it, or is of no
+// use afterwards, the error names the device.
+func (b *Backend) call(method string, argument, reply any, limit time.Duration) error {
+	p := b.process
+	if p == nil {
+		return errors.New("the measuring process was ended")
 	}
-	a, err := b.process.call(q, limit)
-	var hang *hangError
+	watchdog := time.AfterFunc(limit, p.kill)
+	err := p.Call(serviceName+"."+method, argument, reply)
+	hung := !watchdog.Stop()
+	told, isTold := err.(rpc.ServerError)
 	switch {
-	case errors.As(err, &hang):
-		b.process = nil
-		return a, fmt.Errorf("the %s did not answer for %.0f s, and its process was killed%s", b.config.Device, hang.after.Seconds(), b.at())
-	case err != nil:
-		b.process = nil
-		return a, fmt.Errorf("%w%s", err, b.at())
-	case a.Kind == kindFatal:
-		b.process.waited(endWithin)
-		b.process.kill()
-		b.process = nil
-		return a, fmt.Errorf("%s%s", a.Error, b.at())
-	case a.Kind == kindCrash: // who knows what it left behind
-		b.Renew()
-		return a, errors.New(a.Error)
-	case a.Kind == kindSkip:
-		return a, &microbench.SkipError{Reason: a.Error}
-	case a.Error != "":
-		return a, errors.New(a.Error)
+	case hung:
+		err = fmt.Errorf("the %s did not answer for %.0f s, and its process was killed", b.config.Device, limit.Seconds())
+	case err == nil:
+		return nil
+	case !isTold:
+		err = p.death(err)
+	case told[0] == skipped:
+		return &microbench.SkipError{Reason: string(told[1:])}
+	case told[0] == plain:
+		return errors.New(string(told[1:]))
+	default:
+		err = errors.New(string(told[1:]))
 	}
-	return a, nil
-}
-
-// rubbish ends a child whose reply lacks what was asked for.
-func (b *Backend) rubbish(call string) error {
-	b.process.kill()
-	b.process = nil
-	return fmt.Errorf("the measuring process was ended: its answer to %q lacks what was asked for%s", call, b.at())
-}
-
-// at names the very device, where it has a name.
-func (b *Backend) at() string {
-	if b.Where() == "" {
-		return ""
+	b.Renew()
+	if b.Where() != "" {
+		err = fmt.Errorf("%w: %s", err, b.Where())
 	}
-	return ": " + b.Where()
+	return err
 }
 
-// Device is what the first child said.
-func (b *Backend) Device() datasets.Device { return b.opened.Device }
-
-// Clock is what the first child said.
-func (b *Backend) Clock() microbench.Clock { return b.opened.Clock }
-
-// Environment is what the first child said.
+func (b *Backend) Device() datasets.Device        { return b.opened.Device }
+func (b *Backend) Clock() microbench.Clock        { return b.opened.Clock }
 func (b *Backend) Environment() map[string]string { return b.opened.Environment }
-
-// UUIDs are the GPUs', none for a host.
-func (b *Backend) UUIDs() []string { return b.opened.UUIDs }
-
-// Devices describe them.
-func (b *Backend) Devices() []datasets.Device { return b.opened.Devices }
-
-// Simulated reports whether the device is a stand-in.
-func (b *Backend) Simulated() bool { return b.opened.Simulated }
-
-// Where names the very device.
-func (b *Backend) Where() string { return b.opened.Where }
+func (b *Backend) UUIDs() []string                { return b.opened.UUIDs }
+func (b *Backend) Devices() []datasets.Device     { return b.opened.Devices }
+func (b *Backend) Simulated() bool                { return b.opened.Simulated }
+func (b *Backend) Where() string                  { return b.opened.Where }
 
 // Sentinel runs the child's.
-func (b *Backend) Sentinel() (float64, error) {
-	if err := b.fresh(); err != nil {
-		return 0, err
+func (b *Backend) Sentinel() (seconds float64, err error) {
+	if err = b.fresh(); err == nil {
+		err = b.call("Sentinel", none{}, &seconds, b.config.Limits.Other)
 	}
-	a, err := b.call(request{Call: callSentinel}, b.config.Limits.Other)
-	return float64(a.Seconds), err
+	return seconds, err
 }
 
 // Prepare prepares a case in the child, or in a fresh one where it died.
 func (b *Backend) Prepare(w datasets.Workload) (microbench.Case, error) {
-	sent, err := wrap(w)
-	if err != nil {
-		return nil, err
-	}
 	if err := b.fresh(); err != nil {
 		return nil, err
 	}
-	a, err := b.call(request{Call: callPrepare, Workload: sent}, b.config.Limits.Prepare)
-	if err != nil {
+	c := &childCase{b: b, process: b.process}
+	if err := b.call("Prepare", Work{w}, &c.prepared, b.config.Limits.Prepare); err != nil {
 		return nil, err
 	}
-	if a.Case == nil {
-		return nil, b.rubbish(callPrepare)
-	}
-	c := &childCase{b: b, process: b.process, preparedCase: *a.Case}
-	if a.Case.Routed {
+	if c.prepared.Routed {
 		return routedCase{c}, nil
 	}
 	return c, nil
@@ -230,23 +176,21 @@ func (b *Backend) Close() error {
 	if b.process == nil {
 		return nil
 	}
-	_, err := b.call(request{Call: callClose}, b.config.Limits.Other)
+	err := b.call("End", none{}, new(none), b.config.Limits.Other)
 	if p := b.process; p != nil {
-		p.requests.Close()
-		if !p.waited(endWithin) {
-			p.kill()
-		}
-		b.process = nil
+		p.Close()
+		p.waited(endWithin)
+		b.Renew()
 	}
 	return err
 }
 
 // childCase is a case in one child; when that has died, it is gone.
 type childCase struct {
-	b       *Backend
-	process *process
-	preparedCase
-	loads loads
+	b        *Backend
+	process  *process
+	prepared Prepared
+	checked  Checked
 	// longest is the most seconds that an iteration took in any batch.
 	longest float64
 }
@@ -254,58 +198,42 @@ type childCase struct {
 type routedCase struct{ *childCase }
 
 func (c routedCase) Loads() (active int64, maxLoad, meanLoad float64) {
-	return c.loads.Active, float64(c.loads.Max), float64(c.loads.Mean)
+	return c.checked.Active, c.checked.Max, c.checked.Mean
 }
 
-var errGone = errors.New("the measuring process that held the case was ended")
-
-func (c *childCase) call(q request, limit time.Duration) (reply, error) {
+func (c *childCase) call(method string, argument, reply any, limit time.Duration) error {
 	if c.b.process != c.process {
-		return reply{}, errGone
+		return errors.New("the measuring process that held the case was ended")
 	}
-	return c.b.call(q, limit)
+	return c.b.call(method, argument, reply, limit)
 }
 
 func (c *childCase) Check() (microbench.Check, error) {
-	a, err := c.call(request{Call: callCheck}, c.b.config.Limits.Check)
-	if err != nil {
-		return microbench.Check{}, err
-	}
-	if a.Check == nil || c.Routed && a.Loads == nil {
-		return microbench.Check{}, c.b.rubbish(callCheck)
-	}
-	if a.Loads != nil {
-		c.loads = *a.Loads
-	}
-	k := a.Check
-	return microbench.Check{Wrong: k.Wrong, Checked: k.Checked, MaxRelError: float64(k.MaxRelError), Bound: float64(k.Bound)}, nil
+	c.checked = Checked{}
+	err := c.call("Check", none{}, &c.checked, c.b.config.Limits.Check)
+	return c.checked.Check, err
 }
 
-func (c *childCase) Batch(n int64) (microbench.Timing, error) {
+func (c *childCase) Batch(n int64) (t microbench.Timing, err error) {
 	l := c.b.config.Limits
 	expected := time.Duration(l.Times * c.longest * float64(n) * float64(time.Second))
-	a, err := c.call(request{Call: callBatch, N: n}, l.Batch+expected)
-	if err != nil {
+	if err := c.call("Batch", n, &t, l.Batch+expected); err != nil {
 		return microbench.Timing{}, err
 	}
-	if a.Timing == nil {
-		return microbench.Timing{}, c.b.rubbish(callBatch)
-	}
-	t := microbench.Timing{Seconds: float64(a.Timing.Seconds), WallSeconds: float64(a.Timing.WallSeconds),
-		OffCPUSeconds: float64(a.Timing.OffCPUSeconds), ClockSeconds: float64(a.Timing.ClockSeconds), Moved: a.Timing.Moved}
 	if longest := max(t.Seconds, t.WallSeconds) / float64(n); longest > c.longest && longest < math.Inf(1) {
 		c.longest = longest
 	}
 	return t, nil
 }
 
-func (c *childCase) Implementation() (name, version string) { return c.Name, c.Version }
+func (c *childCase) Implementation() (name, version string) {
+	return c.prepared.Name, c.prepared.Version
+}
 
 // Close frees the case; one whose child has died is gone already.
 func (c *childCase) Close() error {
 	if c.b.process != c.process || c.process == nil {
 		return nil
 	}
-	_, err := c.b.call(request{Call: callFree}, c.b.config.Limits.Other)
-	return err
+	return c.b.call("Free", none{}, new(none), c.b.config.Limits.Other)
 }

@@ -1,10 +1,8 @@
 package child
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -42,16 +40,12 @@ const (
 	endless
 	wrong
 	refuses
-	short
 )
 
 type fake struct{ name string }
 
-func openFake(options json.RawMessage) (microbench.Backend, error) {
-	var name string
-	if err := json.Unmarshal(options, &name); err != nil {
-		return nil, err
-	}
+func openFake() (microbench.Backend, error) {
+	name := os.Getenv("BENCH_TEST_CHILD")
 	if name == "host" {
 		return host.New(host.Options{})
 	}
@@ -122,9 +116,6 @@ func (c *fakeCase) Batch(n int64) (microbench.Timing, error) {
 		}
 	case refuses:
 		return microbench.Timing{}, errors.New("cuY: CUDA_ERROR_OUT_OF_MEMORY")
-	case short:
-		fmt.Fprintln(out, "{}")
-		time.Sleep(time.Hour)
 	}
 	return microbench.Timing{Seconds: float64(n) * 1e-3, WallSeconds: float64(n) * 2e-3}, nil
 }
@@ -150,10 +141,10 @@ func config(name string) Config {
 				panic(err)
 			}
 			c := exec.Command(exe)
-			c.Env = append(os.Environ(), "BENCH_TEST_CHILD=1", "GORACE=atexit_sleep_ms=0") // the race detector lingers
+			c.Env = append(os.Environ(), "BENCH_TEST_CHILD="+name, "GORACE=atexit_sleep_ms=0") // the race detector lingers
 			return c
 		},
-		Options: name, Device: "GPU",
+		Device: "GPU",
 		Limits: Limits{Open: 20 * time.Second, Prepare: 20 * time.Second, Check: 20 * time.Second, Other: 20 * time.Second, Batch: 20 * time.Second, Times: 20},
 	}
 }
@@ -250,12 +241,11 @@ func TestFaults(t *testing.T) {
 	}{
 		{dies, "the measuring process died (exit status 7): the wheels came off", true, true},
 		{hangs, "the GPU did not answer for 0 s, and its process was killed", true, true},
-		{rubbish, `the measuring process was ended: it answered with no message but "NCCL INFO hello`, true, true},
+		{rubbish, `the measuring process was ended: its answer could not be read: gob: `, true, true},
 		{faults, "SIGSEGV: segmentation violation", true, true},
 		{loses, "cuX: CUDA_ERROR_ILLEGAL_ADDRESS", true, true},
-		{panics, "the case crashed: assignment to entry in nil map (child_test.go:", false, true},
-		{endless, "it answered with a message of more than 4194304 bytes", true, true},
-		{short, `its answer to "batch" lacks what was asked for`, true, true},
+		{panics, "the case crashed: assignment to entry in nil map (child_test.go:", true, true},
+		{endless, "the measuring process was ended: its answer could not be read: gob: ", true, true},
 		{refuses, "cuY: CUDA_ERROR_OUT_OF_MEMORY", false, false},
 		{late, "", false, false},
 	} {
@@ -322,34 +312,28 @@ func TestWhatDoesNotStart(t *testing.T) {
 }
 
 // A parent that goes away ends its child, even in the middle of a hang.
-func TestServeEndsWithItsParent(t *testing.T) {
-	for _, hanging := range []bool{false, true} {
-		in, requests := io.Pipe()
-		replies, out := io.Pipe()
-		exited, ended := make(chan int, 1), make(chan error, 1)
-		block := make(chan struct{})
-		defer close(block)
-		open := func(json.RawMessage) (microbench.Backend, error) {
-			if hanging {
-				<-block
-			}
-			return &fake{"x"}, nil
+func TestEndsWithItsParent(t *testing.T) {
+	for _, what := range []int64{fine, hangs} {
+		b := startFake(t)
+		c, err := b.Prepare(stream(what))
+		if err != nil {
+			t.Fatal(err)
 		}
-		go func() { ended <- serve(in, out, open, nil, func(code int) { exited <- code }) }()
-		go io.Copy(io.Discard, replies)
-		fmt.Fprintln(requests, `{"call":"open","options":"x"}`)
-		if !hanging {
-			fmt.Fprintln(requests, `{"call":"sentinel"}`)
+		p := b.process
+		batch := p.Go(serviceName+".Batch", int64(1), new(microbench.Timing), nil)
+		if what == fine {
+			<-batch.Done
 		}
-		requests.Close()
-		select {
-		case <-exited: // hanging, or the answer was not out yet
-		case err := <-ended:
-			if err != nil || hanging {
-				t.Errorf("hanging %v: ended with %v", hanging, err)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("hanging %v: still serving", hanging)
+		p.Close() // closes the pipes, and kills nothing
+		if !p.waited(20 * time.Second) {
+			t.Errorf("%d: still there", what)
+		}
+		if p.err == nil != (what == fine) {
+			t.Errorf("%d: ended with %v", what, p.err)
+		}
+		b.process = nil
+		if err := c.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -1,49 +1,108 @@
 package child
 
 import (
-	"bufio"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
+	"net/rpc"
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 
+	"bench/datasets"
 	"bench/microbench"
 )
 
-// Opener opens the backend that a process serves.
-type Opener func(options json.RawMessage) (microbench.Backend, error)
+// What crosses the pipes is net/rpc's: gob carries a NaN, which a wrong answer's
+// error often is, and JSON does not.
+func init() {
+	for _, w := range []datasets.Workload{datasets.Stream{}, datasets.GEMM{}, datasets.Collective{}, datasets.Attention{},
+		datasets.DecodeLayer{}, datasets.MoELayer{}, datasets.ModelPass{}} {
+		gob.Register(w)
+	}
+}
+
+// none is the argument or the reply of a call that has none.
+type none = struct{}
+
+// Opened is what a backend says about itself.
+type Opened struct {
+	Device      datasets.Device
+	Clock       microbench.Clock
+	Environment map[string]string
+	// The rest comes from a microbench.Identified backend.
+	UUIDs     []string
+	Devices   []datasets.Device
+	Simulated bool
+	Where     string
+}
+
+// Work is the argument of Prepare.
+type Work struct{ Workload datasets.Workload }
+
+// Prepared describes a case.
+type Prepared struct {
+	Name, Version string
+	Routed        bool
+}
+
+// Checked is the outcome of a check, and the loads of a routed case.
+type Checked struct {
+	microbench.Check
+	Active    int64
+	Max, Mean float64
+}
+
+// An error crosses as text. Its first byte says what the parent makes of it.
+const (
+	plain   = '-'
+	skipped = 's' // a *microbench.SkipError
+	lost    = 'x' // the backend is lost: the process is of no use
+)
+
+// service is what the parent calls. One call runs at a time.
+type service struct {
+	open    func() (microbench.Backend, error)
+	fatal   func(error) bool
+	backend microbench.Backend
+	current microbench.Case
+}
 
 // Main is the whole child process: it serves the backend over the pipes that
-// Start gave it, until the parent closes its end. fatal tells the errors after
-// which the backend is lost; the process then ends itself, and the parent starts
-// another. What libraries print on stdout goes to stderr. It returns the exit
-// code.
-func Main(open Opener, fatal func(error) bool) int {
+// Start gave it until the parent closes its end. After an error that fatal
+// accepts the backend is lost, and the parent replaces the process. What
+// libraries print on stdout goes to stderr. It returns the exit code.
+func Main(open func() (microbench.Backend, error), fatal func(error) bool) int {
 	if os.Getenv(pipesVariable) == "" {
 		fmt.Fprintln(os.Stderr, "bench: this verb is bench's own: it serves another bench process")
 		return 2
 	}
-	// Waited for by the poller and not in a blocking read: with a thread in one, the
-	// runtime's monitor wakes every 20 µs, which takes a seventh of a core from the
-	// workers that it is shared with.
+	// The poller waits for requests. A thread in a blocking read would make the
+	// runtime's monitor wake every 20 µs, which takes a seventh of a core from the
+	// workers that share it.
 	if err := syscall.SetNonblock(requestFD, true); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: the parent's pipe:", err)
 		return 2
 	}
-	in, out := os.NewFile(requestFD, "requests"), os.NewFile(replyFD, "replies")
 	os.Stdout = os.Stderr
-	if err := serve(in, out, open, fatal, os.Exit); err != nil {
+	s, server := &service{open: open, fatal: fatal}, rpc.NewServer()
+	if err := server.RegisterName(serviceName, s); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	server.ServeConn(&pipes{parent{os.NewFile(requestFD, "requests")}, os.NewFile(replyFD, "replies")})
+	if err := s.end(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
 	return 0
 }
 
-// The pipes' descriptors, the first two of exec.Cmd.ExtraFiles.
 const (
+	serviceName = "Child"
+	// The pipes' descriptors are the first two of exec.Cmd.ExtraFiles.
 	requestFD = 3
 	replyFD   = 4
 	// pipesVariable says that they are there: a descriptor of that number may be
@@ -51,169 +110,117 @@ const (
 	pipesVariable = "BENCH_CHILD_PIPES"
 )
 
-// serve answers requests until in ends. They are read while a call runs, so that
-// a parent that has gone ends the process at once, whatever hangs in it.
-func serve(in io.Reader, out io.Writer, open Opener, fatal func(error) bool, exit func(int)) error {
-	requests := make(chan request)
-	failed := make(chan error, 1)
-	busy := make(chan struct{}, 1) // holds a token while a call runs
-	go func() {
-		r := bufio.NewReader(in)
-		for {
-			var q request
-			if err := readLine(r, &q, maxRequest); err != nil {
-				select {
-				case busy <- struct{}{}: // nothing runs: end in order
-				default:
-					exit(1)
-				}
-				failed <- err
-				return
-			}
-			busy <- struct{}{}
-			requests <- q
-		}
-	}()
-	s := &server{open: open}
-	for {
-		select {
-		case err := <-failed:
-			s.close()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return fmt.Errorf("the parent sent %w", err)
-		case q := <-requests:
-			a, err := s.call(&q)
-			if err != nil {
-				a = reply{Error: err.Error()}
-				var skip *microbench.SkipError
-				var crash *crashError
-				switch {
-				case errors.As(err, &skip):
-					a.Kind = kindSkip
-				case fatal != nil && fatal(err):
-					a.Kind = kindFatal
-				case errors.As(err, &crash):
-					a.Kind = kindCrash
-				}
-			}
-			<-busy
-			if err := writeLine(out, a); err != nil {
-				return fmt.Errorf("the parent does not listen: %w", err)
-			}
-			if a.Kind == kindFatal {
-				return nil // the backend is lost: freeing it might hang
-			}
-			if q.Call == callClose {
-				return nil
-			}
-		}
+// parent reads requests. When they end, a call that still runs has a moment to
+// finish; then the process ends, whatever hangs in it.
+type parent struct{ io.ReadCloser }
+
+func (p parent) Read(b []byte) (int, error) {
+	n, err := p.ReadCloser.Read(b)
+	if err != nil {
+		time.AfterFunc(endWithin, func() { os.Exit(1) })
 	}
+	return n, err
 }
 
-type server struct {
-	open    Opener
-	backend microbench.Backend
-	current microbench.Case
-}
-
-// crashError is a panic in a call.
-type crashError struct{ text string }
-
-func (e *crashError) Error() string { return e.text }
-
-func (s *server) call(q *request) (a reply, err error) {
+// do runs a call, and marks its error for the parent. A panic ends the call and
+// not the process: its message says more than an exit code would.
+func (s *service) do(call func() error) (err error) {
+	kind := byte(plain)
 	defer func() {
 		if r := recover(); r != nil {
 			os.Stderr.Write(debug.Stack())
-			err = &crashError{fmt.Sprintf("the case crashed: %v (%s)", r, microbench.PanicSite())}
+			kind, err = lost, fmt.Errorf("the case crashed: %v (%s)", r, microbench.PanicSite())
+		}
+		if err != nil {
+			err = errors.New(string(kind) + err.Error())
 		}
 	}()
-	if q.Call != callOpen && s.backend == nil {
-		return a, fmt.Errorf("%q before %q", q.Call, callOpen)
+	err = call()
+	switch {
+	case errors.As(err, new(*microbench.SkipError)):
+		kind = skipped
+	case err != nil && s.fatal != nil && s.fatal(err):
+		kind = lost
 	}
-	if s.current == nil && (q.Call == callCheck || q.Call == callBatch) {
-		return a, fmt.Errorf("%q without a case", q.Call)
-	}
-	switch q.Call {
-	case callOpen:
-		return s.opened(q.Options)
-	case callPrepare:
-		return s.prepare(q)
-	case callCheck:
-		k, err := s.current.Check()
-		a.Check = &check{k.Wrong, k.Checked, number(k.MaxRelError), number(k.Bound)}
+	return err
+}
+
+// Open opens the backend.
+func (s *service) Open(_ none, o *Opened) error {
+	return s.do(func() (err error) {
+		b, err := s.open()
+		if err != nil {
+			return err
+		}
+		s.backend = b
+		o.Device, o.Clock, o.Environment = b.Device(), b.Clock(), b.Environment()
+		if i, ok := b.(microbench.Identified); ok {
+			o.UUIDs, o.Devices, o.Simulated, o.Where = i.UUIDs(), i.Devices(), i.Simulated(), i.Where()
+		}
+		return nil
+	})
+}
+
+// Prepare prepares a case.
+func (s *service) Prepare(w Work, p *Prepared) error {
+	return s.do(func() error {
+		c, err := s.backend.Prepare(w.Workload)
+		if err != nil {
+			return err
+		}
+		s.current = c
+		_, p.Routed = c.(microbench.RoutedCase)
+		p.Name, p.Version = c.Implementation()
+		return nil
+	})
+}
+
+// Check checks the case's answer.
+func (s *service) Check(_ none, k *Checked) error {
+	return s.do(func() (err error) {
+		k.Check, err = s.current.Check()
 		if r, ok := s.current.(microbench.RoutedCase); ok && err == nil {
-			active, most, mean := r.Loads()
-			a.Loads = &loads{active, number(most), number(mean)}
+			k.Active, k.Max, k.Mean = r.Loads()
 		}
-		return a, err
-	case callBatch:
-		t, err := s.current.Batch(q.N)
-		a.Timing = &timing{number(t.Seconds), number(t.WallSeconds), number(t.OffCPUSeconds), number(t.ClockSeconds), t.Moved}
-		return a, err
-	case callFree:
-		if s.current == nil {
-			return a, nil
-		}
-		c := s.current
-		s.current = nil
-		return a, c.Close()
-	case callSentinel:
-		t, err := s.backend.Sentinel()
-		a.Seconds = number(t)
-		return a, err
-	case callClose:
-		return a, s.close()
-	}
-	return a, fmt.Errorf("unknown call %q", q.Call)
+		return err
+	})
 }
 
-func (s *server) opened(options json.RawMessage) (a reply, err error) {
-	if s.backend != nil {
-		return a, errors.New("opened twice")
-	}
-	b, err := s.open(options)
-	if err != nil {
-		return a, err
-	}
-	s.backend = b
-	o := &opened{Device: b.Device(), Clock: b.Clock(), Environment: b.Environment()}
-	if i, ok := b.(microbench.Identified); ok {
-		o.UUIDs, o.Devices, o.Simulated, o.Where = i.UUIDs(), i.Devices(), i.Simulated(), i.Where()
-	}
-	return reply{Opened: o}, nil
+// Batch runs n iterations.
+func (s *service) Batch(n int64, t *microbench.Timing) error {
+	return s.do(func() (err error) {
+		*t, err = s.current.Batch(n)
+		return err
+	})
 }
 
-func (s *server) prepare(q *request) (a reply, err error) {
+// Sentinel runs the sentinel.
+func (s *service) Sentinel(_ none, seconds *float64) error {
+	return s.do(func() (err error) {
+		*seconds, err = s.backend.Sentinel()
+		return err
+	})
+}
+
+// Free frees the case.
+func (s *service) Free(none, *none) error { return s.do(s.free) }
+
+// End frees the case and closes the backend.
+func (s *service) End(none, *none) error { return s.do(s.end) }
+
+func (s *service) free() (err error) {
 	if s.current != nil {
-		return a, errors.New("a case is prepared already")
-	}
-	w, err := q.Workload.unwrap()
-	if err != nil {
-		return a, err
-	}
-	c, err := s.backend.Prepare(w)
-	if err != nil {
-		return a, err
-	}
-	s.current = c
-	_, routed := c.(microbench.RoutedCase)
-	a.Case = &preparedCase{Routed: routed}
-	a.Case.Name, a.Case.Version = c.Implementation()
-	return a, nil
-}
-
-func (s *server) close() error {
-	var errs []error
-	if s.current != nil {
-		errs = append(errs, s.current.Close())
+		err = s.current.Close()
 		s.current = nil
 	}
+	return err
+}
+
+func (s *service) end() error {
+	err := s.free()
 	if s.backend != nil {
-		errs = append(errs, s.backend.Close())
+		err = errors.Join(err, s.backend.Close())
 		s.backend = nil
 	}
-	return errors.Join(errs...)
+	return err
 }

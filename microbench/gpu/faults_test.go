@@ -2,7 +2,6 @@ package gpu_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	os.Exit(child.Main(
-		func(json.RawMessage) (microbench.Backend, error) { return gpu.New(gpu.Options{}) },
+		func() (microbench.Backend, error) { return gpu.New(gpu.Options{}) },
 		func(err error) bool {
 			e := (*cuda.Error)(nil)
 			return errors.As(err, &e) && e.Sticky() || errors.As(err, new(*gpu.HangError))

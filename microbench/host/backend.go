@@ -25,7 +25,7 @@ type Options struct {
 	// CPUs to pin workers to, in the order of their ranks; nil is one hardware
 	// thread of every core that the process may use.
 	CPUs []int
-	// Library makes the matrix products of suite gemm: one of Libraries, "" being
+	// Library makes the matrix products of suite gemm: one of microbench.Libraries, "" being
 	// "auto".
 	Library string
 

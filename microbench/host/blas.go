@@ -17,13 +17,8 @@ import (
 	"unsafe"
 
 	"bench/cuda/dynamic"
+	"bench/microbench"
 )
-
-// Libraries are the values of Options.Library: "auto" takes the built-in kernel
-// for products of up to 8 rows (streamedRows), for larger ones the first of
-// OpenBLAS, MKL, BLIS and oneDNN that is installed and multiplies the type with
-// as many threads as asked, else the built-in kernel. A name forces that one.
-var Libraries = []string{"auto", "openblas", "mkl", "blis", "onednn", "builtin"}
 
 // library is a matrix library that was opened, or the reason why it was not.
 type library struct {
@@ -112,14 +107,14 @@ func chooseLibrary(option string, typ C.int, m int64, ranks int) (*library, erro
 		if m <= streamedRows && (typ == C.GEMM_FP64 || typ == C.GEMM_FP32) {
 			return nil, nil
 		}
-		for _, name := range Libraries[1:5] {
+		for _, name := range microbench.Libraries[1:5] {
 			if l := openLibrary(name); l.usable(typ, ranks) == nil {
 				return l, nil
 			}
 		}
 		return nil, nil
-	case !slices.Contains(Libraries, option):
-		return nil, fmt.Errorf("unknown matrix library %q: use one of %s", option, strings.Join(Libraries, ", "))
+	case !slices.Contains(microbench.Libraries, option):
+		return nil, fmt.Errorf("unknown matrix library %q: use one of %s", option, strings.Join(microbench.Libraries, ", "))
 	}
 	l := openLibrary(option)
 	return l, l.usable(typ, ranks)
@@ -129,7 +124,7 @@ func chooseLibrary(option string, typ C.int, m int64, ranks int) (*library, erro
 // are here, and what in the process's environment slows them.
 func libraryEnvironment() map[string]string {
 	env := map[string]string{}
-	for _, name := range Libraries[1:5] {
+	for _, name := range microbench.Libraries[1:5] {
 		if l := openLibrary(name); l.err == nil {
 			env["library_"+name] = l.version() + " at " + l.path()
 		} else if missing := (*dynamic.MissingError)(nil); errors.As(l.err, &missing) {

@@ -101,7 +101,7 @@ func TestCheckSeesUnsampledElements(t *testing.T) {
 // asked, or says why it cannot.
 func TestLibraryGEMM(t *testing.T) {
 	b := newTestBackend(t, 2)
-	for _, name := range Libraries[1:5] {
+	for _, name := range microbench.Libraries[1:5] {
 		b.options.Library = name
 		for _, d := range []datasets.DType{datasets.FP64, datasets.FP32, datasets.INT8} {
 			for ranks := 1; ranks <= 2; ranks++ {
@@ -164,7 +164,7 @@ func TestColdGEMM(t *testing.T) {
 func TestLibraryByRows(t *testing.T) {
 	b := newTestBackend(t, 1)
 	large := "builtin"
-	for _, name := range Libraries[1:5] {
+	for _, name := range microbench.Libraries[1:5] {
 		if openLibrary(name).usable(gemmTypes[datasets.FP32], 1) == nil {
 			large = name
 			break
