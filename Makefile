@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations audit clean
+.PHONY: build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -103,11 +103,17 @@ mutations:
 stopping-study:
 	STUDY_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^$$' -bench StoppingStudy -benchtime 1x ./microbench
 
-# Every command that a figure of the documents names is run, and what it gives
-# compared; prints a table. AUDIT='make claims' runs those that match alone.
-AUDIT ?= .
-audit:
-	AUDIT='$(AUDIT)' $(GO) test ./cmd/bench -run AuditOfFigures -count=1 -timeout 90m -v
+# What the program writes into documents in seconds must be what is committed.
+fresh: build
+	@d=$$(mktemp -d) && trap 'rm -rf '$$d EXIT && bin/bench claims --format md -o $$d/claims.md && cmp $$d/claims.md docs/claims.md && \
+	if [ ! -d ../shared/data ]; then echo "fresh: ../shared/data is not here; docs/validation.md is not looked at"; exit; fi && \
+	bin/bench validate ../shared/data --docs $$d --known-errors $$d/known_errors.csv >$$d/said && \
+	cmp $$d/known_errors.csv reports/gate/known_errors.csv && for f in $$d/validation*; do cmp $$f docs/$${f##*/} || exit 1; done && \
+	echo "fresh: docs/claims.md and docs/validation.md are what the program writes"
+
+# All that is generated, the slow ones too; fails where it is not what is committed.
+generated: claims validate ablation mutations stopping-study kernels-doc
+	git diff --exit-code --stat -- docs reports/gate/known_errors.csv
 
 clean:
 	rm -rf bin

@@ -88,7 +88,7 @@ func testNames(t *testing.T) map[string][]string {
 
 var (
 	makeCall = regexp.MustCompile(`(?:^|[ ;])make ([a-z][a-z-]+)`)
-	pathWord = regexp.MustCompile(`^(?:cmd|cuda|datasets|deploy|docs|microbench|predict|probes|reports)/[\w./*-]+$`)
+	pathWord = regexp.MustCompile(`^(?:cmd|cuda|datasets|deploy|docs|microbench|predict|probes|reports|tools)/[\w./*-]+$`)
 	testWord = regexp.MustCompile(`^(?:Test|Benchmark|Fuzz)[A-Z]\w+$`)
 	link     = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 )
