@@ -45,6 +45,19 @@ func (a Attention) DType() DType { return a.Type }
 // Workers is Ranks.
 func (a Attention) Workers() int { return a.Ranks }
 
+// Windowed is the attention of as many queries that each see the last window
+// tokens alone: the same pairs, in pieces of the window's length.
+func (a Attention) Windowed(window int64) Attention {
+	if a.QueryTokens <= window {
+		a.ContextTokens = min(a.ContextTokens, window+a.QueryTokens/2)
+		return a
+	}
+	// A piece of w queries over 3w/2 keys has w² pairs (pairs).
+	a.Batch *= (a.QueryTokens + window - 1) / window
+	a.QueryTokens, a.ContextTokens = window, window*3/2
+	return a
+}
+
 func (a Attention) kv() DType {
 	if a.KVType != "" {
 		return a.KVType

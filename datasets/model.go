@@ -30,6 +30,25 @@ type Model struct {
 	// DenseFFWidth in place of experts.
 	DenseLayers  int64 `json:"dense_layers,omitempty"`
 	DenseFFWidth int64 `json:"dense_ff_width,omitempty"`
+	// RoutedNodes is how many nodes the router lets a token go to; 0 is no limit.
+	RoutedNodes int64 `json:"routed_nodes,omitempty"`
+	// WindowLayers of the layers attend to the last Window tokens alone.
+	Window       int64 `json:"window,omitempty"`
+	WindowLayers int64 `json:"window_layers,omitempty"`
+	// QKNorm scales the heads of Q and K, one weight an element of a head.
+	QKNorm bool `json:"qk_norm,omitempty"`
+	// SandwichNorms have a norm before and after both attention and feed-forward.
+	SandwichNorms bool `json:"sandwich_norms,omitempty"`
+	// Biased projections, router and experts, and a learned attention sink a head.
+	Biased bool `json:"biased,omitempty"`
+	// ExpertBits is the bits of a stored expert weight, scales included, where the
+	// model is published with experts narrower than its other weights; 0 elsewhere.
+	ExpertBits float64 `json:"expert_bits,omitempty"`
+	// WideAttention says that published 8-bit checkpoints keep attention in 16
+	// bits, and WideEdges in how many of the first, and as many of the last layers
+	// they keep the feed-forward. Embeddings, head, router and norms are always kept.
+	WideAttention bool  `json:"wide_attention,omitempty"`
+	WideEdges     int64 `json:"wide_edges,omitempty"`
 	// Latent is multi-head latent attention, or nil.
 	Latent *Latent `json:"latent,omitempty"`
 	// ParallelBlocks compute attention and feed-forward from one normed input
@@ -106,6 +125,9 @@ func (m Model) AttentionWeights() float64 {
 	if m.RelativePositions {
 		w += h * a * d
 	}
+	if m.Biased {
+		w += d*float64(m.Heads+2*m.KVHeads) + h + a
+	}
 	return w
 }
 
@@ -117,9 +139,13 @@ func (m Model) matrices() float64 {
 }
 
 // ExpertWeights is the parameters of one expert of one layer, or of a dense
-// feed-forward, without biases.
+// feed-forward.
 func (m Model) ExpertWeights() float64 {
-	return m.matrices() * float64(m.Hidden) * float64(m.FFWidth)
+	w := m.matrices() * float64(m.Hidden) * float64(m.FFWidth)
+	if m.Biased {
+		w += (m.matrices()-1)*float64(m.FFWidth) + float64(m.Hidden)
+	}
+	return w
 }
 
 // DenseFFWeights is the feed-forward parameters of one of the DenseLayers.
@@ -132,20 +158,31 @@ func (m Model) RouterWeights() float64 {
 	if m.Experts < 2 {
 		return 0
 	}
-	return float64(m.Hidden) * float64(m.Experts)
+	w := float64(m.Hidden) * float64(m.Experts)
+	if m.Biased {
+		w += float64(m.Experts)
+	}
+	return w
 }
 
 // NormWeights is the parameters of the norms of one layer, a scale each.
 func (m Model) NormWeights() float64 {
-	if m.ParallelBlocks {
-		return float64(m.Hidden)
+	w := 2 * float64(m.Hidden)
+	switch {
+	case m.ParallelBlocks:
+		w = float64(m.Hidden)
+	case m.SandwichNorms:
+		w = 4 * float64(m.Hidden)
 	}
-	return 2 * float64(m.Hidden)
+	if m.QKNorm {
+		w += 2 * float64(m.HeadDim)
+	}
+	return w
 }
 
 // LayerWeights is every parameter of one layer that is none of DenseLayers:
-// attention, all experts with their router, and norms; biases, which no model
-// here but GPT-3 has and which are 0.01 % of that one, are not counted.
+// attention, all experts with their router, and norms. Biases count where the
+// model is Biased; GPT-3's, 0.01 % of it, do not.
 func (m Model) LayerWeights() float64 {
 	return m.AttentionWeights() + float64(m.Experts+m.SharedExperts)*m.ExpertWeights() + m.RouterWeights() + m.NormWeights()
 }

@@ -181,10 +181,27 @@ func TestModelParameters(t *testing.T) {
 		"llama-3-405b":  {405_853_388_800, 0},
 		"palm-540b":     {540.35e9, 0.001}, // Chowdhery et al., table 1
 		// Pope et al., section 4: the variant keeps the parameters of attention.
-		"palm-540b-mha":  {540.35e9, 0.01},
-		"gopher-280b":    {280e9, 0.01},  // Rae et al., table 1
-		"chinchilla-70b": {70e9, 0.01},   // Hoffmann et al., table 4
-		"deepseek-v3":    {671e9, 0.001}, // its report, section 4.2
+		"palm-540b-mha":         {540.35e9, 0.01},
+		"gopher-280b":           {280e9, 0.01},  // Rae et al., table 1
+		"chinchilla-70b":        {70e9, 0.01},   // Hoffmann et al., table 4
+		"deepseek-v3":           {671e9, 0.001}, // its report, section 4.2
+		"deepseek-r1":           {671e9, 0.001},
+		"llama-3.1-8b":          {8_030_261_248, 0},
+		"llama-3.1-70b":         {70_553_706_496, 0},
+		"llama-3.3-70b":         {70_553_706_496, 0},
+		"kimi-k2":               {1.026e12, 0.002}, // its report, table 2: 1.04 T with rounding; the index: 1,026 B
+		"qwen3-8b":              {8_190_735_360, 0},
+		"qwen3-32b":             {32_762_123_264, 0},
+		"qwen3-30b-a3b":         {30_532_122_624, 0},
+		"qwen3-235b-a22b":       {235_093_634_560, 0},
+		"qwen3-coder-480b-a35b": {480_154_875_392, 0},
+		// The model card, table 1.
+		"gpt-oss-20b":  {20.91e9, 0.0005},
+		"gpt-oss-120b": {116.83e9, 0.0005},
+		// The report, table 1: embedding and other parameters of the text model.
+		"gemma-3-4b":  {675e6 + 3209e6, 0.002},
+		"gemma-3-12b": {1012e6 + 10759e6, 0.002},
+		"gemma-3-27b": {1416e6 + 25600e6, 0.002},
 	} {
 		m, err := Model(id)
 		if err != nil {

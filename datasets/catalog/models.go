@@ -32,6 +32,9 @@ var models = []datasets.Model{
 		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
 	{ID: "llama-3-405b", Name: "Llama 3.1 405B", Layers: 126, Hidden: 16384, Heads: 128, KVHeads: 8, HeadDim: 128,
 		FFWidth: 53248, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 131072, Source: llama3},
+	llama3Of("llama-3.1-8b", "Llama 3.1 8B", 32, 4096, 32, 14336),
+	llama3Of("llama-3.1-70b", "Llama 3.1 70B", 80, 8192, 64, 28672),
+	llama3Of("llama-3.3-70b", "Llama 3.3 70B", 80, 8192, 64, 28672),
 	{ID: "gopher-280b", Name: "Gopher 280B", Layers: 80, Hidden: 16384, Heads: 128, KVHeads: 128, HeadDim: 128,
 		FFWidth: 4 * 16384, RelativePositions: true, Experts: 1, TopK: 1, Vocabulary: 32000, Tied: true, Context: 2048,
 		Source: `Rae et al., "Scaling Language Models" (2021), table 1 and section 3.1`},
@@ -51,9 +54,27 @@ var models = []datasets.Model{
 		Source: "mistralai/Mixtral-8x22B-v0.1 config.json (2024); its vocabulary is 32000 in v0.1 and 32768 in the instructed version taken here"},
 	{ID: "deepseek-v3", Name: "DeepSeek-V3", Layers: 61, Hidden: 7168, Heads: 128, KVHeads: 128, HeadDim: 128,
 		FFWidth: 2048, Gated: true, Experts: 256, TopK: 8, SharedExperts: 1, DenseLayers: 3, DenseFFWidth: 18432,
-		Latent:     &datasets.Latent{QRank: 1536, KVRank: 512, QKNope: 128, QKRope: 64, Value: 128},
+		Latent: deepseekLatent, RoutedNodes: 4,
 		Vocabulary: 129280, Context: 131072,
 		Source: `DeepSeek-AI, "DeepSeek-V3 Technical Report" (2024), section 4.2, without the multi-token prediction module`},
+	{ID: "deepseek-r1", Name: "DeepSeek-R1", Layers: 61, Hidden: 7168, Heads: 128, KVHeads: 128, HeadDim: 128,
+		FFWidth: 2048, Gated: true, Experts: 256, TopK: 8, SharedExperts: 1, DenseLayers: 3, DenseFFWidth: 18432,
+		Latent: deepseekLatent, RoutedNodes: 4, Vocabulary: 129280, Context: 131072,
+		Source: `DeepSeek-AI, "DeepSeek-R1" (2025): trained from DeepSeek-V3-Base, the same architecture`},
+	{ID: "kimi-k2", Name: "Kimi K2", Layers: 61, Hidden: 7168, Heads: 64, KVHeads: 64, HeadDim: 128,
+		FFWidth: 2048, Gated: true, Experts: 384, TopK: 8, SharedExperts: 1, DenseLayers: 1, DenseFFWidth: 18432,
+		Latent: deepseekLatent, Vocabulary: 163840, Context: 131072,
+		Source: `Moonshot AI, "Kimi K2" (2025), table 2, and the model's config.json`},
+	qwen3("qwen3-8b", "Qwen3 8B", 36, 4096, 32, 8, 12288),
+	qwen3("qwen3-32b", "Qwen3 32B", 64, 5120, 64, 8, 25600),
+	qwen3MoE("qwen3-30b-a3b", "Qwen3 30B-A3B", 48, 2048, 32, 4, 768, 128),
+	qwen3MoE("qwen3-235b-a22b", "Qwen3 235B-A22B", 94, 4096, 64, 4, 1536, 128),
+	qwen3MoE("qwen3-coder-480b-a35b", "Qwen3-Coder 480B-A35B", 62, 6144, 96, 8, 2560, 160),
+	gptOSS("gpt-oss-20b", "gpt-oss-20b", 24, 32),
+	gptOSS("gpt-oss-120b", "gpt-oss-120b", 36, 128),
+	gemma3("gemma-3-4b", "Gemma 3 4B", 34, 2560, 8, 4, 256, 10240),
+	gemma3("gemma-3-12b", "Gemma 3 12B", 48, 3840, 16, 8, 256, 15360),
+	gemma3("gemma-3-27b", "Gemma 3 27B", 62, 5376, 32, 16, 128, 21504),
 	// 120 layers, 16 experts of 111 B, 55 B of attention (CLAIMS S1). With
 	// 4·h² of attention and 8·h² an expert a layer, the classic proportions,
 	// h = 10752 gives 55.5 B and 111.0 B: the two published figures agree.
@@ -74,6 +95,40 @@ var models = []datasets.Model{
 	{ID: "host-mqa", Name: "host, multi-query", Layers: 8, Hidden: 1024, Heads: 4, KVHeads: 1, HeadDim: 256,
 		FFWidth: 4096, Gated: true, Experts: 1, TopK: 1, Vocabulary: 256000, Tied: true, Context: 2048,
 		Source: `PaLM 8B at a quarter of its width; Chowdhery et al., "PaLM" (2022), table 1`},
+}
+
+var deepseekLatent = &datasets.Latent{QRank: 1536, KVRank: 512, QKNope: 128, QKRope: 64, Value: 128}
+
+func llama3Of(id, name string, layers, hidden, heads, width int64) datasets.Model {
+	return datasets.Model{ID: id, Name: name, Layers: layers, Hidden: hidden, Heads: heads, KVHeads: 8, HeadDim: 128,
+		FFWidth: width, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 131072, Source: llama3}
+}
+
+func qwen3(id, name string, layers, hidden, heads, kvHeads, width int64) datasets.Model {
+	return datasets.Model{ID: id, Name: name, Layers: layers, Hidden: hidden, Heads: heads, KVHeads: kvHeads, HeadDim: 128,
+		FFWidth: width, Gated: true, Experts: 1, TopK: 1, QKNorm: true, Vocabulary: 151936, Context: 40960,
+		Source: `Qwen Team, "Qwen3 Technical Report" (2025), tables 1 and 2, and the model's config.json`}
+}
+
+func qwen3MoE(id, name string, layers, hidden, heads, kvHeads, width, experts int64) datasets.Model {
+	m := qwen3(id, name, layers, hidden, heads, kvHeads, width)
+	m.Experts, m.TopK = experts, 8
+	return m
+}
+
+// gptOSS has attention over 128 tokens in every other layer, and experts in
+// MXFP4: 4 bits, and a scale of 8 bits for each 32.
+func gptOSS(id, name string, layers, experts int64) datasets.Model {
+	return datasets.Model{ID: id, Name: name, Layers: layers, Hidden: 2880, Heads: 64, KVHeads: 8, HeadDim: 64,
+		FFWidth: 2880, Gated: true, Experts: experts, TopK: 4, Window: 128, WindowLayers: layers / 2, Biased: true, ExpertBits: 4.25,
+		Vocabulary: 201088, Context: 131072, Source: `OpenAI, "gpt-oss-120b & gpt-oss-20b Model Card" (2025), table 1, and the model's config.json`}
+}
+
+// gemma3 is the text model: five layers over 1,024 tokens, then one over all.
+func gemma3(id, name string, layers, hidden, heads, kvHeads, headDim, width int64) datasets.Model {
+	return datasets.Model{ID: id, Name: name, Layers: layers, Hidden: hidden, Heads: heads, KVHeads: kvHeads, HeadDim: headDim,
+		FFWidth: width, Gated: true, Experts: 1, TopK: 1, Window: 1024, WindowLayers: layers - layers/6, QKNorm: true, SandwichNorms: true,
+		Vocabulary: 262208, Tied: true, Context: 131072, Source: `Gemma Team, "Gemma 3 Technical Report" (2025), table 1, and the model's config.json`}
 }
 
 // Models lists the model catalogue.

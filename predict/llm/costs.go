@@ -113,6 +113,48 @@ func (s *stepItems) collective(l Layout, name, kind string, count float64, t dat
 	s.add(name, count, datasets.Collective{Kind: kind, Type: t, SizeBytes: int64(math.Ceil(bytes)), Ranks: ranks, Nodes: nodes})
 }
 
+// engineReduce is a serving engine's own all-reduce among the GPUs of a node.
+func (s *stepItems) engineReduce(name string, count float64, t datasets.DType, bytes float64, ranks int) {
+	if ranks > 1 {
+		s.add(name, count, datasets.Collective{Kind: "all_reduce", Type: t, SizeBytes: int64(math.Ceil(bytes)), Ranks: ranks, Nodes: 1,
+			Algorithm: "custom", Launch: "graph"})
+	}
+}
+
+// Formats is the bits of a stored weight, its scales included, where weights are
+// narrower than the type that the products compute in (weight-only kernels); 0
+// is that type's.
+type Formats struct{ Dense, Experts float64 }
+
+// narrow adds products whose weights have so few bits. They take the time of
+// the products' own type, less what the longest of a kernel's overlapping terms
+// shrinks by when memory traffic does.
+func (s *stepItems) narrow(bits float64, add func()) {
+	from := len(s.items)
+	add()
+	if bits == 0 {
+		return
+	}
+	for i := range s.items[from:] {
+		item := &s.items[from+i]
+		p, err := s.coster.time(item.Workload)
+		if err != nil {
+			continue
+		}
+		other, memory := 0.0, 0.0
+		for _, t := range p.Terms {
+			switch t.Name {
+			case "memory":
+				memory = t.Seconds
+			case "compute", "cache":
+				other += t.Seconds
+			}
+		}
+		share := bits / 8 / item.Workload.DType().Size()
+		item.Seconds = p.Seconds - (max(other, memory) - max(other, memory*share))
+	}
+}
+
 func (s *stepItems) seconds() float64 {
 	sum := 0.0
 	for _, i := range s.items {
@@ -152,3 +194,7 @@ func (a latentAttention) Key() string {
 func (a latentAttention) Op() string { return "latent_attention" }
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
+
+// Fallbacks says, by suite and operation, why the datasheet's time stands for
+// the tier's.
+func (c *Coster) Fallbacks() map[string]string { return c.fallbacks }

@@ -176,6 +176,10 @@ type Serving struct {
 	Type, KVType datasets.DType
 	// Routing of tokens to experts; the zero one is balanced.
 	Routing datasets.Routing
+	// Formats of weights narrower than Type.
+	Formats Formats
+	// FusedRotary says that the engine's attention kernel does the rotary embedding.
+	FusedRotary bool
 }
 
 func (s Serving) routing() datasets.Routing {
@@ -218,12 +222,11 @@ func (l Layout) KVBytesPerSequenceToken(m datasets.Model, kv datasets.DType, sta
 func (l Layout) ServeMemory(m datasets.Model, s Serving) []Memory {
 	out := make([]Memory, l.PP)
 	for i := range out {
-		shared, experts := l.StageParameters(m, i)
 		sequences := s.perReplica(l)
 		if l.BatchSharded {
 			sequences = (sequences + int64(l.TP) - 1) / int64(l.TP)
 		}
-		out[i] = Memory{Stage: i, Weights: (shared + experts) * s.Type.Size(),
+		out[i] = Memory{Stage: i, Weights: l.stageWeights(m, s, i),
 			KV: float64(sequences) * float64(s.Context) * l.KVBytesPerSequenceToken(m, s.kv(), i)}
 		if i == l.PP-1 {
 			// The logits, in FP32.

@@ -1,6 +1,11 @@
 package llm
 
-import "bench/datasets"
+import (
+	"math"
+
+	"bench/datasets"
+	"bench/predict"
+)
 
 // pass is what one stage does for one micro-batch: sequences of query new tokens
 // at a context that includes them.
@@ -13,6 +18,14 @@ type pass struct {
 	// logits is for how many tokens the output projection is computed.
 	logits  int64
 	routing datasets.Routing
+	// engine passes are a serving engine's: attention's kernels and the output
+	// projection are timed apart (kernels, Steps.logitWork), residual additions
+	// are fused in the norms, and collectives of a node are the engine's own.
+	engine bool
+	// fused attention kernels do the rotary embedding.
+	fused bool
+	// formats are those of weights narrower than the products' type.
+	formats Formats
 }
 
 func (p pass) tokens() int64 { return p.batch * p.query }
@@ -21,7 +34,10 @@ func (p pass) tokens() int64 { return p.batch * p.query }
 func (p pass) forward(s *stepItems, stage int, count float64) {
 	dense, routed := p.l.stageSpan(p.m, stage)
 	layers := count * float64(dense+routed)
-	p.attention(s, layers)
+	p.projections(s, layers)
+	if !p.engine {
+		p.kernels(s, stage, count)
+	}
 	p.feedForward(s, "dense feed-forward", count*float64(dense), p.m.DenseFFWidth)
 	if p.m.Experts > 1 {
 		p.experts(s, count*float64(routed))
@@ -29,31 +45,28 @@ func (p pass) forward(s *stepItems, stage int, count float64) {
 		p.feedForward(s, "feed-forward", count*float64(routed), p.m.FFWidth)
 	}
 	p.layerReductions(s, "tensor-parallel all-reduce", layers)
-	norms := int64(2)
+	norms := 2.0
 	if p.m.ParallelBlocks {
 		norms = 1
 	}
-	p.rowwise(s, "norms", "rms_norm", layers*float64(norms), p.m.Hidden)
-	p.rowwise(s, "residual additions", "add", 2*layers, p.m.Hidden)
+	if p.engine {
+		p.stream(s, "norms with residual", "rms_norm", layers*norms, ceilDiv(5*p.tokens(), 3), p.m.Hidden)
+	} else {
+		p.rowwise(s, "norms", "rms_norm", layers*norms, p.m.Hidden)
+		p.rowwise(s, "residual additions", "add", 2*layers, p.m.Hidden)
+	}
 	if stage == 0 {
 		p.rowwise(s, "embedding", "embedding", count, p.m.Hidden)
 	}
-	if stage == p.l.PP-1 {
+	if stage == p.l.PP-1 && !p.engine {
 		s.gemm("output projection", count, p.t, p.logits, ceilDiv(p.m.Vocabulary, int64(p.l.TP)), p.m.Hidden)
 	}
 }
 
-// attention is projections and the kernel of so many layers, a rank's share.
-func (p pass) attention(s *stepItems, layers float64) {
+// projections are attention's products of so many layers, a rank's share.
+func (p pass) projections(s *stepItems, layers float64) {
 	m, n, tp := p.m, p.tokens(), int64(p.l.TP)
-	heads, kvHeads, batch := ceilDiv(m.Heads, tp), p.l.kvHeads(m), p.batch
-	projected := heads
-	if p.l.BatchSharded {
-		// Every head, of a share of the sequences.
-		heads, kvHeads, batch = m.Heads, m.KVHeads, ceilDiv(p.batch, tp)
-	}
-	a := datasets.Attention{Type: Wide(p.t), KVType: p.kv, Batch: batch, QueryTokens: p.query, ContextTokens: p.ctx,
-		Heads: heads, KVHeads: kvHeads, HeadDim: m.HeadDim, Ranks: 1, Cache: datasets.Cold}
+	projected := ceilDiv(m.Heads, tp)
 	if x := m.Latent; x != nil {
 		s.gemm("latent down-projection", layers, p.t, n, x.QRank+x.KVRank+x.QKRope, m.Hidden)
 		s.gemm("query up-projection", layers, p.t, n, projected*(x.QKNope+x.QKRope), x.QRank)
@@ -61,18 +74,63 @@ func (p pass) attention(s *stepItems, layers float64) {
 		// matrices are absorbed in query and output, at the same FLOP a token.
 		s.gemm("key-value up-projection", layers, p.t, n, projected*(x.QKNope+x.Value), x.KVRank)
 		s.gemm("attention output", layers, p.t, n, m.Hidden, projected*x.Value)
-		share := float64(heads) / float64(m.Heads)
-		s.add("attention", layers, latentAttention{a, pairWidth(m, p.query == 1) * share, m.KVElementsPerLayer()})
 		return
 	}
-	s.gemm("QKV projection", layers, p.t, n, (projected+2*p.l.kvHeads(m))*m.HeadDim, m.Hidden)
-	s.add("attention", layers, a)
-	s.gemm("attention output", layers, p.t, n, m.Hidden, projected*m.HeadDim)
+	if p.engine {
+		p.smallKernels(s, layers)
+	}
+	s.narrow(p.formats.Dense, func() {
+		s.gemm("QKV projection", layers, p.t, n, (projected+2*p.l.kvHeads(m))*m.HeadDim, m.Hidden)
+		s.gemm("attention output", layers, p.t, n, m.Hidden, projected*m.HeadDim)
+	})
 	if p.l.BatchSharded {
 		// Queries go from heads to sequences and outputs back.
 		bytes := float64(n) * float64(m.Heads*m.HeadDim) / float64(tp) * Wide(p.t).Size()
 		s.collective(p.l, "attention all-to-all", "all_to_all", 2*layers, Wide(p.t), bytes, p.l.TP, 1)
 	}
+}
+
+// smallKernels are what an engine runs between attention's products: the rotary
+// embedding and the norms of heads, unless its attention kernel does them, and
+// casting 8-bit products' inputs, which costs half an addition's traffic.
+func (p pass) smallKernels(s *stepItems, layers float64) {
+	m, n, tp := p.m, p.tokens(), int64(p.l.TP)
+	width := (ceilDiv(m.Heads, tp) + p.l.kvHeads(m)) * m.HeadDim
+	if !p.fused {
+		p.stream(s, "rotary embedding", "rope", layers, n, width)
+	}
+	if m.QKNorm {
+		p.stream(s, "norms of heads", "rms_norm", layers*2, n, ceilDiv(width, 2))
+	}
+	if p.t.Size() < 2 {
+		p.stream(s, "quantization", "add", layers*2, ceilDiv(n, 2), m.Hidden)
+		p.stream(s, "quantization", "add", layers, ceilDiv(n, 2), ceilDiv(m.Heads, tp)*m.HeadDim)
+		p.stream(s, "quantization", "add", layers, ceilDiv(n, 2), ceilDiv(max(m.FFWidth, m.DenseFFWidth), tp))
+	}
+}
+
+// kernels are attention over the cache, on a stage.
+func (p pass) kernels(s *stepItems, stage int, count float64) {
+	m, tp := p.m, int64(p.l.TP)
+	heads, kvHeads, batch := ceilDiv(m.Heads, tp), p.l.kvHeads(m), p.batch
+	if p.l.BatchSharded {
+		// Every head, of a share of the sequences.
+		heads, kvHeads, batch = m.Heads, m.KVHeads, ceilDiv(p.batch, tp)
+	}
+	layers := count * float64(p.l.StageLayers[stage])
+	a := datasets.Attention{Type: Wide(p.t), KVType: p.kv, Batch: batch, QueryTokens: p.query, ContextTokens: p.ctx,
+		Heads: heads, KVHeads: kvHeads, HeadDim: m.HeadDim, Ranks: 1, Cache: datasets.Cold}
+	if m.Latent != nil {
+		share := float64(heads) / float64(m.Heads)
+		s.add("attention", layers, latentAttention{a, pairWidth(m, p.query == 1) * share, m.KVElementsPerLayer()})
+		return
+	}
+	if m.Window > 0 && p.ctx > m.Window {
+		windowed := layers * float64(m.WindowLayers) / float64(m.Layers)
+		layers -= windowed
+		s.add("sliding-window attention", windowed, a.Windowed(m.Window))
+	}
+	s.add("attention", layers, a)
 }
 
 func (p pass) feedForward(s *stepItems, name string, layers float64, width int64) {
@@ -84,8 +142,10 @@ func (p pass) feedForward(s *stepItems, name string, layers float64, width int64
 	if p.m.Gated {
 		up = 2 * inner
 	}
-	s.gemm(name+" up", layers, p.t, n, up, p.m.Hidden)
-	s.gemm(name+" down", layers, p.t, n, p.m.Hidden, inner)
+	s.narrow(p.formats.Dense, func() {
+		s.gemm(name+" up", layers, p.t, n, up, p.m.Hidden)
+		s.gemm(name+" down", layers, p.t, n, p.m.Hidden, inner)
+	})
 	p.activation(s, layers, n, inner)
 }
 
@@ -109,20 +169,45 @@ func (p pass) experts(s *stepItems, layers float64) {
 	// The experts' ranks beyond a tensor-parallel group bring further tokens, and
 	// copies of experts within one share them out.
 	holders := int64(l.EP * l.ETP)
-	groups := holders / int64(l.TP)
 	e := datasets.MoELayer{Kernel: "experts", Type: p.t, Tokens: ceilDiv(n*holders, int64(l.TP)), Hidden: m.Hidden, Intermediate: m.FFWidth,
 		Experts: m.Experts, TopK: m.TopK, Gated: m.Gated, TP: l.ETP, EP: l.EP, Routing: p.routing, Ranks: 1, Cache: datasets.Cold}
-	s.add("experts", layers, e)
+	if p.formats.Experts > 0 {
+		e.Type = Wide(p.t)
+	}
+	s.narrow(p.formats.Experts, func() { s.add("experts", layers, rankShare(e)) })
 	if m.SharedExperts > 0 {
 		p.feedForward(s, "shared expert", layers, m.SharedExperts*m.FFWidth)
 	}
-	if groups > 1 {
-		// A rank sends its share of the group's tokens, one copy a choice, and
-		// gets them back.
-		w := Wide(p.t)
-		bytes := float64(n) / float64(l.TP) * float64(m.TopK) * float64(m.Hidden) * w.Size()
-		s.collective(l, "expert all-to-all", "all_to_all", 2*layers, w, bytes, l.EP, l.ETP)
+	if holders > int64(l.TP) {
+		p.allToAll(s, layers)
 	}
+}
+
+// rankShare is the most loaded rank's own rows of an expert-parallel layer, as a
+// layer of its experts alone: a rank neither multiplies, sums nor sorts what the
+// others chose.
+func rankShare(e datasets.MoELayer) datasets.MoELayer {
+	load, ok := predict.ExpectedRankLoad(&e)
+	if e.EP == 1 || !ok {
+		return e
+	}
+	e.Experts, e.EP, e.TopK, e.Tokens = e.Experts/int64(e.EP), 1, 1, max(int64(math.Round(load.Rows)), 1)
+	return e
+}
+
+// allToAll sends a rank's share of the tokens to the ranks that hold their
+// experts, one copy a choice, in the products' type, and brings 16-bit results
+// back. Where the routing limits a token to some nodes, it crosses the network
+// once for each, and NVLink does the rest (DeepSeek-AI 2024, section 3.2.2).
+func (p pass) allToAll(s *stepItems, layers float64) {
+	l, w := p.l, Wide(p.t)
+	copies := float64(p.m.TopK)
+	if p.m.RoutedNodes > 0 && l.nodesOf(l.EP, l.ETP) > 1 {
+		copies = min(copies, float64(p.m.RoutedNodes))
+	}
+	elements := float64(p.tokens()) / float64(l.TP) * copies * float64(p.m.Hidden)
+	s.collective(l, "expert dispatch", "all_to_all", layers, p.t, elements*p.t.Size(), l.EP, l.ETP)
+	s.collective(l, "expert combine", "all_to_all", layers, w, elements*w.Size(), l.EP, l.ETP)
 }
 
 // layerReductions is tensor parallelism's two all-reduces a layer, one where
@@ -142,8 +227,16 @@ func (p pass) layerReductions(s *stepItems, name string, layers float64) {
 		s.collective(p.l, "sequence-parallel reduce-scatter", "reduce_scatter", each*layers, w, bytes, p.l.TP, 1)
 		return
 	}
+	if p.engine && p.l.TP <= peerRanks && p.l.nodesOf(p.l.TP, 1) == 1 {
+		s.engineReduce(name, each*layers, w, bytes, p.l.TP)
+		return
+	}
 	s.collective(p.l, name, "all_reduce", each*layers, w, bytes, p.l.TP, 1)
 }
+
+// peerRanks is how many GPUs of a node an engine's own all-reduce over peer
+// memory serves.
+const peerRanks = 8
 
 // rowwise is an operator on every token of what sequence parallelism splits.
 func (p pass) rowwise(s *stepItems, name, op string, count float64, width int64) {

@@ -1,0 +1,120 @@
+package serving
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Policy is how an engine chooses what a step takes.
+type Policy string
+
+const (
+	// Mixed steps take running sequences' next tokens and chunks of waiting
+	// prompts together, up to a budget of tokens (Agrawal et al., "Sarathi-Serve",
+	// 2024; vLLM V1).
+	Mixed Policy = "mixed"
+	// WholePrompts is Mixed without chunks: a prompt enters whole, where the
+	// budget has room for it (TensorRT-LLM's in-flight batching by default).
+	WholePrompts Policy = "whole prompts"
+	// PrefillFirst steps take prompts alone while any waits, and tokens otherwise
+	// (Yu et al., "Orca", 2022; SGLang's default, vLLM V0).
+	PrefillFirst Policy = "prefill first"
+	// Static batches take no request until all have ended.
+	Static Policy = "static"
+	// Disaggregated prefill runs on GPUs of its own, which send the KV cache to
+	// those that decode (Zhong et al., "DistServe", 2024).
+	Disaggregated Policy = "disaggregated"
+)
+
+// Policies lists them all.
+var Policies = []Policy{Mixed, WholePrompts, PrefillFirst, Static, Disaggregated}
+
+// Engine is a serving engine's defaults that bear on its speed, and its host's
+// times.
+type Engine struct {
+	Name string `json:"name"`
+	// Since is the first version with these defaults.
+	Since  string `json:"since"`
+	Policy Policy `json:"policy"`
+	// Budget is the most tokens of a step, MaxBatch the most running sequences.
+	Budget   int64 `json:"budget"`
+	MaxBatch int64 `json:"max_batch"`
+	// MemoryShare of the card that the engine takes: of all of it where it says
+	// so before loading, or of what the weights leave (OfFree).
+	MemoryShare float64 `json:"memory_share"`
+	OfFree      bool    `json:"of_free,omitempty"`
+	// Reserves says that a request is admitted only where its whole output will
+	// fit; otherwise a sequence may be preempted, and computed again.
+	Reserves bool `json:"reserves,omitempty"`
+	// BlockTokens is tokens of a block of the KV cache.
+	BlockTokens int64 `json:"block_tokens"`
+	// Eager engines launch every kernel from the host: a step is the longer of the
+	// device's time and Launches·LaunchS. Others replay captured graphs.
+	Eager bool `json:"eager,omitempty"`
+	// HostStepS is the host's time between steps that nothing hides, HostTokenS
+	// what it adds for each sequence of the step, and HostRequestS what a request
+	// takes before it can be scheduled.
+	HostStepS    float64 `json:"host_step_s"`
+	HostTokenS   float64 `json:"host_token_s"`
+	HostRequestS float64 `json:"host_request_s"`
+	Source       string  `json:"source"`
+}
+
+// engines are what each engine does unless told otherwise, the newest version
+// of each name first.
+var engines = []Engine{
+	{Name: "vllm", Since: "0.8", Policy: Mixed, Budget: 8192, MaxBatch: 1024, MemoryShare: 0.9, BlockTokens: 16,
+		Source: "vllm/engine/arg_utils.py, get_batch_defaults: the API server on cards of 70 GiB and more; V1 always chunks"},
+	{Name: "vllm", Since: "0.2", Policy: PrefillFirst, Budget: 8192, MaxBatch: 256, MemoryShare: 0.9, BlockTokens: 16,
+		Source: "vllm/config.py of 0.4, SchedulerConfig: max_num_seqs 256, max_num_batched_tokens the model's length"},
+	{Name: "trtllm", Since: "0.12", Policy: WholePrompts, Budget: 8192, MaxBatch: 2048, MemoryShare: 0.9, OfFree: true, Reserves: true, BlockTokens: 32,
+		Source: "tensorrt_llm/llmapi/llm_args.py: max_num_tokens 8192, max_batch_size 2048, free_gpu_memory_fraction 0.9, GUARANTEED_NO_EVICT, tokens_per_block 32, enable_chunked_prefill false"},
+	{Name: "sglang", Since: "0.4", Policy: PrefillFirst, Budget: 8192, MaxBatch: 2048, MemoryShare: 0.88, BlockTokens: 1,
+		Source: "python/sglang/srt/server_args.py: chunked_prefill_size 8192 on cards of 60 to 90 GB, mem_fraction_static near 0.88, enable_mixed_chunk false, page_size 1"},
+}
+
+// EngineOf finds an engine's defaults by name and version; "" is the newest.
+// An unknown newer version has the newest known defaults.
+func EngineOf(name, version string) (Engine, error) {
+	var names []string
+	for _, e := range engines {
+		if !strings.EqualFold(e.Name, name) {
+			names = append(names, e.Name)
+			continue
+		}
+		if version == "" || !older(version, e.Since) {
+			return e, nil
+		}
+	}
+	return Engine{}, fmt.Errorf("unknown engine %q %s: use one of %s", name, version, strings.Join(unique(names), ", "))
+}
+
+// Engines lists the known ones.
+func Engines() []Engine { return append([]Engine(nil), engines...) }
+
+func unique(in []string) []string {
+	var out []string
+	for _, s := range in {
+		if len(out) == 0 || out[len(out)-1] != s {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// older compares the numbers of two versions, part by part.
+func older(a, b string) bool {
+	numbers := func(s string) (n [3]int) {
+		for i, part := range strings.SplitN(strings.TrimPrefix(s, "v"), ".", 3) {
+			fmt.Sscanf(part, "%d", &n[i])
+		}
+		return n
+	}
+	x, y := numbers(a), numbers(b)
+	for i := range x {
+		if x[i] != y[i] {
+			return x[i] < y[i]
+		}
+	}
+	return false
+}
