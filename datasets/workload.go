@@ -5,7 +5,8 @@ import "fmt"
 // Suite names a family of workloads.
 type Suite string
 
-// The suites. SuitePrefill holds imported prefill-attention kernels only.
+// The suites. SuitePrefill holds imported prefill-attention kernels only, and
+// SuiteServe imported measurements of whole services.
 const (
 	SuiteHBM       Suite = "hbm"
 	SuiteGEMM      Suite = "gemm"
@@ -13,6 +14,7 @@ const (
 	SuiteDecode    Suite = "decode"
 	SuiteMoE       Suite = "moe"
 	SuitePrefill   Suite = "prefill"
+	SuiteServe     Suite = "serve"
 )
 
 // Suites lists the suites that bench run can measure, in the order in which it
@@ -23,7 +25,7 @@ var Suites = []Suite{SuiteHBM, SuiteGEMM, SuiteAllReduce, SuiteDecode, SuiteMoE}
 // columns of the Parquet form follow in this order.
 var operations = []*Operation{
 	streamOperation, gemmOperation, collectiveOperation, attentionOperation,
-	layerOperation, passOperation, moeOperation,
+	layerOperation, passOperation, moeOperation, serveOperation,
 }
 
 // Cache is the state in which a workload finds its operands.

@@ -61,7 +61,7 @@ func recorded(dir string, progress io.Writer) ([]*datasets.Run, error) {
 	var runs []*datasets.Run
 	for _, f := range importers.Formats() {
 		path := filepath.Join(dir, f[0])
-		if _, err := os.Stat(path); err != nil {
+		if _, err := os.Stat(path); err != nil || f[0] == "serving" { // whole models have a page of their own
 			continue
 		}
 		run, report, err := importers.Import(f[0], []string{path})

@@ -146,3 +146,27 @@ func Model(id string) (datasets.Model, error) {
 	}
 	return datasets.Model{}, fmt.Errorf("unknown model %q: use one of %s", id, strings.Join(known, ", "))
 }
+
+// MatchModel finds the model that a Hugging Face name means: its owner, and what
+// says how it was tuned or quantised, are left out.
+func MatchModel(name string) (datasets.Model, bool) {
+	name = strings.ToLower(name[strings.LastIndex(name, "/")+1:])
+	name = strings.TrimPrefix(name, "meta-")
+	for {
+		if m, err := Model(hubNames.Replace(name)); err == nil {
+			return m, true
+		}
+		cut := name
+		for _, suffix := range []string{"-fp8", "-bf16", "-hf", "-instruct", "-chat", "-it", "-it-qat", "-v0.1", "-v0.3", "-base", "-0528", "-0324", "-2507", "-dynamic",
+			"-awq", "-gptq-int4", "-w4a16", "-nvfp4", "-thinking", "-fp4"} {
+			cut = strings.TrimSuffix(cut, suffix)
+		}
+		if cut == name {
+			return datasets.Model{}, false
+		}
+		name = cut
+	}
+}
+
+// hubNames are names of the hub that the catalogue writes otherwise.
+var hubNames = strings.NewReplacer("llama2-", "llama-2-", "llama3-", "llama-3-", "llama-3.1-405b", "llama-3-405b")

@@ -42,7 +42,7 @@ type format struct {
 
 // formats lists every format, in the order of help texts.
 var formats = []format{
-	aiconfigurator, vidur, llmcompass, ncclTests, nvbandwidth, babelStream, llamaBench,
+	aiconfigurator, vidur, llmcompass, ncclTests, nvbandwidth, babelStream, llamaBench, serving,
 }
 
 // Formats returns each format's name and one line about it, as pairs.
