@@ -1,17 +1,14 @@
-// Command vulndb writes Go's vulnerability database into a folder, in the form that
-// govulncheck -db file://FOLDER reads (https://go.dev/security/vuln/database). It is
-// for where vuln.go.dev cannot be reached: the entries come from the module
-// golang.org/x/vulndb, through the module proxy. It prints the version that it took.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // entry is what the index needs of an OSV entry.
@@ -31,20 +28,21 @@ type module struct {
 	Vulns []entry `json:"vulns"`
 }
 
-func main() {
-	log.SetFlags(0)
+// writeDatabase writes Go's vulnerability database into a folder, in the form that
+// govulncheck -db file://FOLDER reads (https://go.dev/security/vuln/database), from the
+// module golang.org/x/vulndb, and returns that module's version.
+func writeDatabase(to string) (version string, err error) {
 	out, err := exec.Command("go", "mod", "download", "-json", "golang.org/x/vulndb@latest").Output()
 	var from struct{ Dir, Version string }
 	if err == nil {
 		err = json.Unmarshal(out, &from)
 	}
-	if err != nil || len(os.Args) != 2 {
-		log.Fatalf("vulndb FOLDER: golang.org/x/vulndb cannot be had: %v", err)
+	if err != nil {
+		return "", fmt.Errorf("golang.org/x/vulndb cannot be had: %w", err)
 	}
-	to := os.Args[1]
 	files, _ := filepath.Glob(filepath.Join(from.Dir, "data/osv/*.json"))
 	if len(files) == 0 {
-		log.Fatalf("golang.org/x/vulndb %s has no entries", from.Version)
+		return "", fmt.Errorf("golang.org/x/vulndb %s has no entries", from.Version)
 	}
 	byModule := map[string][]entry{}
 	var all []entry
@@ -55,10 +53,12 @@ func main() {
 		if err == nil {
 			err = json.Unmarshal(b, &e)
 		}
-		if err != nil {
-			log.Fatal(f, ": ", err)
+		if err == nil {
+			err = write(filepath.Join(to, "ID", e.ID+".json"), json.RawMessage(b))
 		}
-		write(filepath.Join(to, "ID", e.ID+".json"), json.RawMessage(b))
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", f, err)
+		}
 		affected := e.Affected
 		e.Affected = nil
 		latest = max(latest, e.Modified)
@@ -75,19 +75,13 @@ func main() {
 	for path, vulns := range byModule {
 		modules = append(modules, module{path, vulns})
 	}
-	slices.SortFunc(modules, func(a, b module) int {
-		if a.Path < b.Path {
-			return -1
-		}
-		return 1
-	})
-	write(filepath.Join(to, "index/modules.json"), modules)
-	write(filepath.Join(to, "index/vulns.json"), all)
-	write(filepath.Join(to, "index/db.json"), map[string]string{"modified": latest})
-	fmt.Println(from.Version)
+	slices.SortFunc(modules, func(a, b module) int { return strings.Compare(a.Path, b.Path) })
+	return from.Version, errors.Join(write(filepath.Join(to, "index/modules.json"), modules),
+		write(filepath.Join(to, "index/vulns.json"), all),
+		write(filepath.Join(to, "index/db.json"), map[string]string{"modified": latest}))
 }
 
-func write(path string, v any) {
+func write(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o755)
@@ -95,7 +89,5 @@ func write(path string, v any) {
 	if err == nil {
 		err = os.WriteFile(path, b, 0o644)
 	}
-	if err != nil {
-		log.Fatal(err)
-	}
+	return err
 }

@@ -87,11 +87,11 @@ func TestAssembles(t *testing.T) {
 	}
 	tools.cache = t.TempDir()
 	for _, arch := range []string{"sm_80", "sm_90a"} {
-		kernels, err := tools.assemble("../ptx/sentinel."+arch+".ptx", arch)
+		kernels, err := tools.assemble("../../cuda/kernels/ptx/sentinel."+arch+".ptx", arch)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := tools.assemble("../ptx/sentinel."+arch+".ptx", arch)
+		again, err := tools.assemble("../../cuda/kernels/ptx/sentinel."+arch+".ptx", arch)
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(kernels) {
 			t.Errorf("kept: %v, %v; want %v", again, err, kernels)
 		}
