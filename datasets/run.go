@@ -50,6 +50,9 @@ type Meta struct {
 	Host       string `json:"host"`
 	// Machine is a fingerprint that resume compares.
 	Machine string `json:"machine,omitempty"`
+	// PredictedBy is the version of what the stored predictions were made with, by
+	// device and tier: "h100-sxm datasheet".
+	PredictedBy map[string]string `json:"predicted_by,omitempty"`
 	// Environment is what else a reader must know: kernel, hypervisor, NUMA,
 	// compiler, libraries, clock resolution and overhead.
 	Environment map[string]string `json:"environment,omitempty"`

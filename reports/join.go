@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -155,6 +156,9 @@ type context struct {
 	regimes    *predict.Regimes
 	// unknown is why nothing is predicted, or "".
 	unknown string
+	// stored says, for each tier, that the run's own predictions are used: the same
+	// models made them on the same device.
+	stored []bool
 	// memo, where not nil, keeps predictions that other runs share (Stream).
 	memo *memo
 }
@@ -168,7 +172,12 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 	if !ok {
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
 	}
-	return &context{regimes: predict.NewRegimes(dev), predictors: d.predictors(dev, tiers)}
+	c := &context{regimes: predict.NewRegimes(dev), predictors: d.predictors(dev, tiers), stored: make([]bool, len(tiers))}
+	for i, p := range c.predictors {
+		was := run.Meta.PredictedBy[predictedBy(id, tiers[i])]
+		c.stored[i] = was != "" && was == p.Version()
+	}
+	return c
 }
 
 // transferable puts a relative's calibration in place of the device's own. A
@@ -184,23 +193,33 @@ func (d *Devices) transferable(dev datasets.Device) datasets.Device {
 	return dev
 }
 
-// Predict joins every row of the runs with its predictions, afresh from the
-// workload and the device: predictions kept in a file are not used, so that one
-// model judges all. The work is spread over the machine's cores; the result is
-// in the order of the input.
+// predictedBy is the name of a device's tier in Meta.PredictedBy.
+func predictedBy(device string, tier datasets.Tier) string { return device + " " + string(tier) }
+
+// Predict joins every row of the runs with its predictions: those that were stored
+// with it where the same models made them on the same device (Meta.PredictedBy),
+// so that one model judges all, and else those that the workload and the device
+// give now. The work is spread over the machine's cores; the result is in the
+// order of the input.
 //
 // A row that cannot be predicted keeps its reason. The error is one of wrong
 // usage: an override that stands for none of the input's devices.
 func Predict(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) ([]Joined, error) {
+	joined, _, err := predictRuns(runs, tiers, devices)
+	return joined, err
+}
+
+// predictRuns is Predict, and says which stored predictions were not used and why.
+func predictRuns(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) (joined []Joined, again []string, err error) {
 	override, err := devices.bind(runs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	n := 0
 	for i := range runs {
 		n += len(runs[i].Rows)
 	}
-	joined := make([]Joined, n)
+	joined = make([]Joined, n)
 	// One block for all predictions: a slice of it for each row.
 	predictions := make([]datasets.Prediction, n*len(tiers))
 	at := 0
@@ -208,8 +227,17 @@ func Predict(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) ([]Jo
 		run := runs[i]
 		contexts := map[string]*context{}
 		for j := range run.Rows {
-			if id := run.Rows[j].DeviceID; contexts[id] == nil {
+			id := run.Rows[j].DeviceID
+			if contexts[id] == nil {
 				contexts[id] = devices.context(run, id, override, tiers)
+			}
+			for _, p := range run.Rows[j].Predictions {
+				if t := slices.Index(tiers, p.Tier); t >= 0 && contexts[id].predictors != nil && !contexts[id].stored[t] {
+					why := whyAgain(run.Meta.PredictedBy[predictedBy(id, p.Tier)])
+					if !slices.Contains(again, why) {
+						again = append(again, why)
+					}
+				}
 			}
 		}
 		first := at
@@ -221,7 +249,19 @@ func Predict(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) ([]Jo
 		})
 		at += len(run.Rows)
 	}
-	return joined, nil
+	return joined, again, nil
+}
+
+// whyAgain says why stored predictions of that version are not used.
+func whyAgain(version string) string {
+	models, _, _ := strings.Cut(version, "-")
+	switch models {
+	case "":
+		return "stored predictions are not used: their file does not say which models made them"
+	case strconv.Itoa(predict.ModelVersion):
+		return "stored predictions are not used: they are of other figures, ceilings or calibration of the device"
+	}
+	return fmt.Sprintf("stored predictions are not used: models %s made them, and this bench has models %d", Clean(models), predict.ModelVersion)
 }
 
 func (j *Joined) predict(c *context, tiers []datasets.Tier) {
@@ -250,6 +290,13 @@ func (j *Joined) predict(c *context, tiers []datasets.Tier) {
 		return
 	}
 	for i, p := range c.predictors {
+		if c.stored[i] {
+			at := slices.IndexFunc(j.Row.Predictions, func(s datasets.Prediction) bool { return s.Tier == tiers[i] })
+			if at >= 0 {
+				j.Predictions[i] = j.Row.Predictions[at]
+				continue
+			}
+		}
 		j.Predictions[i] = p.Predict(w)
 	}
 }

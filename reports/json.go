@@ -86,7 +86,8 @@ func JSON(w io.Writer, r *Report) error {
 		Cases        []Reason        `json:"cases"`
 		Fleet        *Fleet          `json:"fleet,omitempty"`
 		Aggregate    *Aggregate      `json:"aggregate,omitempty"`
-	}{Schema, r.Tiers, metas, NonNil(r.Groups), NonNil(r.NotPredicted), NonNil(r.Cases), r.Fleet, r.Aggregate})
+		Again        []string        `json:"predicted_again,omitempty"`
+	}{Schema, r.Tiers, metas, NonNil(r.Groups), NonNil(r.NotPredicted), NonNil(r.Cases), r.Fleet, r.Aggregate, r.Again})
 	if err != nil {
 		return err
 	}

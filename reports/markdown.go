@@ -40,6 +40,9 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 			out.printf("> %s\n\n", EscapeMarkdown(n))
 		}
 	}
+	for _, a := range r.Again {
+		out.printf("> %s\n\n", EscapeMarkdown(a))
+	}
 	if r.Aggregate != nil {
 		out.printf("%s\n\n", r.Aggregate.says())
 	}

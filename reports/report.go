@@ -23,6 +23,9 @@ type Report struct {
 	// empty, and Rows holds the worst of each section alone.
 	Aggregate *Aggregate
 
+	// Again says which stored predictions were not used, and why.
+	Again []string
+
 	balanced map[string]float64
 	// devices and override are what rows were predicted with (DeviceOf).
 	devices  Devices
@@ -31,12 +34,12 @@ type Report struct {
 
 // New joins, groups and counts. The error is one of wrong usage (Predict).
 func New(runs []*datasets.Run, tiers []datasets.Tier, devices Devices) (*Report, error) {
-	rows, err := Predict(runs, tiers, devices)
+	rows, again, err := predictRuns(runs, tiers, devices)
 	if err != nil {
 		return nil, err
 	}
 	r := assemble(runs, tiers, rows)
-	r.devices = devices
+	r.devices, r.Again = devices, again
 	r.override, err = devices.bind(runs)
 	return r, err
 }

@@ -40,6 +40,9 @@ func Text(w io.Writer, r *Report, o TextOptions) error {
 	for _, run := range r.Runs {
 		v.run(run)
 	}
+	for _, a := range r.Again {
+		v.line("note: " + a)
+	}
 	if r.Aggregate != nil {
 		v.line(r.Aggregate.says())
 	}

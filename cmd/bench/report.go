@@ -99,8 +99,10 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report PATH…",
 		Short: "Show measurements beside what each tier predicts, and the error",
-		Long: `report reads Parquet files, or folders of them, predicts every row anew in every
-tier that can be had, and shows the error: predicted / measured − 1.
+		Long: `report reads Parquet files, or folders of them, and shows the error of every tier
+that can be had: predicted / measured − 1. Predictions that were stored with a run
+are used while this program's models would make the same ones; where they are made
+again, the report says why.
 
 Sources (measured, imported, simulated) never share a figure. A table with more
 rows than --rows shows the worst by |error|; summaries always count them all.

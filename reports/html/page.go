@@ -203,6 +203,9 @@ func (b *builder) runs() []runFacts {
 		for _, n := range m.Notes {
 			f.Notes = append(f.Notes, reports.Clean(n))
 		}
+		if i == 0 {
+			f.Notes = append(f.Notes, b.r.Again...)
+		}
 		out = append(out, f)
 	}
 	return out
