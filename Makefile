@@ -75,13 +75,13 @@ kernels-doc:
 	$(GO) run ./tools/assemble docs/kernels.md
 
 # The program killed at 1,000 random moments; some 20 minutes.
-kill-study:
-	KILLS=1000 $(GO) test -run KilledAtRandomMoments -count=1 -timeout 60m -v ./cmd/bench
+kill-study: build
+	$(GO) run ./tools/kill bin/bench
 
 # Runs beside adversaries, each between two quiet ones, as root on a quiet machine;
 # some ten minutes. The table goes into docs/measuring.md.
 hostile: build
-	HOSTILE=$(CURDIR)/bin/bench HOSTILE_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^TestHostileMachine$$' -count=1 -timeout 30m -v ./cmd/bench
+	$(GO) run ./tools/hostile -doc docs/measuring.md bin/bench
 
 # Every call of the driver, cuBLASLt and NCCL made to fail with each kind of error.
 fault-study:
@@ -94,7 +94,7 @@ mutations:
 
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:
-	STUDY_DOC=$(CURDIR)/docs/measuring.md $(GO) test -run '^$$' -bench StoppingStudy -benchtime 1x ./microbench
+	$(GO) run ./tools/stopping docs/measuring.md
 
 # What the program writes into documents in seconds must be what is committed.
 fresh: build

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,9 @@ import (
 // longPlan leaves time to do something in the middle of it: nine cases, about a
 // second.
 var longPlan = []string{"run", "--device", "host", "--suite", "hbm", "--size", "16KiB", "--ranks", "1", "--time", "900ms"}
+
+// shortPlan is the same in less time.
+var shortPlan = append(slices.Clone(longPlan[:len(longPlan)-1]), "200ms")
 
 // benchAt is the program: this test binary under the name bench, which
 // testscript's Main put on the path.
@@ -217,7 +221,7 @@ func TestResultsCannotBeWritten(t *testing.T) {
 	folder := realRun(t)
 	needStrace(t)
 	c := begin(t, "strace", append([]string{"--seccomp-bpf", "-f", "-o", os.DevNull, "-e", "trace=renameat", "-e", "inject=renameat:error=EROFS", benchAt(t)},
-		append(killPlan, "--out", folder)...)...)
+		append(shortPlan, "--out", folder)...)...)
 	c.end(1, `^bench: the results are not written: .*read-only file system; every case is kept in .*: make room, then bench run --resume `)
 	if left, _ := os.ReadDir(folder); len(left) != 1 {
 		t.Errorf("besides the journal there is more: %v", left)
@@ -235,7 +239,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	} else {
 		t.Cleanup(func() { unix.Unmount(folder, unix.MNT_DETACH) })
 	}
-	begin(t, benchAt(t), append(killPlan, "--out", folder)...).end(2, `^bench: the output folder cannot be written: .*: (read-only file system|permission denied)$`)
+	begin(t, benchAt(t), append(shortPlan, "--out", folder)...).end(2, `^bench: the output folder cannot be written: .*: (read-only file system|permission denied)$`)
 }
 
 // The folder is removed under a run; and then the run is killed.
@@ -266,8 +270,8 @@ func TestFolderVanishesAndTheRunGoesOn(t *testing.T) {
 // Two runs at once write two files; two resumptions of one journal do not.
 func TestTwoRunsAtOnce(t *testing.T) {
 	folder := realRun(t)
-	a := begin(t, benchAt(t), append(killPlan, "--out", folder)...)
-	b := begin(t, benchAt(t), append(killPlan, "--out", folder)...)
+	a := begin(t, benchAt(t), append(shortPlan, "--out", folder)...)
+	b := begin(t, benchAt(t), append(shortPlan, "--out", folder)...)
 	a.end(0, "")
 	b.end(0, "")
 	runs, err := datasets.ReadPaths([]string{folder})
@@ -290,7 +294,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 func TestFewFileDescriptors(t *testing.T) {
 	folder := realRun(t)
 	for _, n := range []int{8, 12, 16} {
-		begin(t, "sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, n), benchAt(t)}, append(killPlan, "--out", folder)...)...).
+		begin(t, "sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, n), benchAt(t)}, append(shortPlan, "--out", folder)...)...).
 			end(3, `^bench: the measuring process does not start: .*too many open files$`)
 	}
 	// They run out in the middle: what is open is enough.
@@ -301,4 +305,13 @@ func TestFewFileDescriptors(t *testing.T) {
 	}
 	r.end(1, `^bench: the results are not written: .*too many open files; every case is kept in `)
 	resumes(t, journal, 9)
+}
+
+// one is the only file of a pattern, or "".
+func one(t *testing.T, dir, pattern string) string {
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(found) > 1 {
+		t.Fatalf("%q: %v", found, err)
+	}
+	return strings.Join(found, "")
 }

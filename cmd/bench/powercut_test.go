@@ -30,7 +30,7 @@ func TestWhatAPowerCutCanTake(t *testing.T) {
 	folder, log := filepath.Join(dir, "results"), filepath.Join(dir, "log")
 	bench := benchAt(t)
 	c := exec.Command("strace", append([]string{"--seccomp-bpf", "-f", "-y", "-s", "24", "-o", log,
-		"-e", "trace=mkdirat,openat,write,fsync,renameat,unlinkat", bench}, append(killPlan, "--out", folder)...)...)
+		"-e", "trace=mkdirat,openat,write,fsync,renameat,unlinkat", bench}, append(shortPlan, "--out", folder)...)...)
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,6 +1,6 @@
 //go:build race
 
-package microbench
+package main
 
 // The race detector makes the study ten times slower, and there is one goroutine.
 const coverageRuns, leastCoverage = 250, 0.92

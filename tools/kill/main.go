@@ -1,15 +1,21 @@
+// Kill kills bench with SIGKILL at random moments of a run, and of its resumption,
+// until a run completes, again and again: no finished case is lost or measured again,
+// no broken Parquet file is ever seen, and the set of workloads is the plan's.
+//
+//	go run ./tools/kill [-kills 1000] bin/bench
+//
+// A thousand kills take some 20 minutes.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"bench/datasets"
@@ -18,52 +24,71 @@ import (
 // killPlan is a run of nine cases that takes about a second.
 var killPlan = []string{"run", "--device", "host", "--suite", "hbm", "--size", "16KiB", "--ranks", "1", "--time", "200ms"}
 
-// TestKilledAtRandomMoments kills the program with SIGKILL at random moments of
-// a run, and of its resumption, until a run completes: no finished case is lost
-// or measured again, no broken Parquet file is ever seen, and the set of
-// workloads is the plan's. KILLS says how many kills, 6 without it;
-// `make kill-study` takes 1,000.
-func TestKilledAtRandomMoments(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some seconds of real runs")
+func main() {
+	kills := flag.Int("kills", 1000, "how many kills")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "kill: name the program, such as bin/bench")
+		os.Exit(2)
 	}
-	kills := 6
-	if s := os.Getenv("KILLS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
+	said, err := study(flag.Arg(0), *kills)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kill:", err)
+		os.Exit(1)
+	}
+	fmt.Println(said)
+}
+
+// study kills the program so many times and says what the kills met. The error says
+// what a kill broke.
+func study(bench string, kills int) (said string, err error) {
+	dir, err := os.MkdirTemp("", "kill")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	defer func() {
+		if e, ok := recover().(error); ok {
+			err = e
 		}
-		kills = n
-	}
-	bench := filepath.Join(t.TempDir(), "bench")
-	if out, err := exec.Command("go", "build", "-o", bench, ".").CombinedOutput(); err != nil {
-		t.Fatalf("bench does not build: %v\n%s", err, out)
-	}
-	k := &killer{t: t, bench: bench, random: rand.New(rand.NewPCG(9, uint64(kills)))}
+	}()
+	k := &killer{bench: bench, dir: dir, random: rand.New(rand.NewPCG(9, uint64(kills)))}
 	whole := k.whole()
 	for k.kills < kills {
 		k.oneRun(whole)
 	}
-	t.Logf("%d kills: %d before there was a journal, %d in its first line, %d while a torn record was being written, %d after the Parquet file appeared; %d runs were completed, %d cases kept across kills",
-		k.kills, k.noJournal, k.noHeader, k.torn, k.afterFile, k.completed, k.kept)
+	return fmt.Sprintf("%d kills: %d before there was a journal, %d in its first line, %d while a torn record was being written, %d after the Parquet file appeared; %d runs were completed, %d cases kept across kills",
+		k.kills, k.noJournal, k.noHeader, k.torn, k.afterFile, k.completed, k.kept), nil
 }
 
+// fail ends the study.
+func fail(format string, args ...any) { panic(fmt.Errorf(format, args...)) }
+
 type killer struct {
-	t      *testing.T
 	bench  string
+	dir    string
 	random *rand.Rand
 	plan   []string // the workloads' keys, sorted
 
 	kills, noJournal, noHeader, torn, afterFile, completed, kept int
 }
 
+func (k *killer) folder() string {
+	dir, err := os.MkdirTemp(k.dir, "run")
+	if err != nil {
+		fail("%w", err)
+	}
+	return dir
+}
+
 // whole runs the plan without a kill, and returns how long it takes.
 func (k *killer) whole() time.Duration {
-	dir := k.t.TempDir()
+	dir := k.folder()
+	defer os.RemoveAll(dir)
 	start := time.Now()
 	out, err := exec.Command(k.bench, append(killPlan, "--out", dir)...).CombinedOutput()
 	if err != nil {
-		k.t.Fatalf("a run that nobody kills fails: %v\n%s", err, out)
+		fail("a run that nobody kills fails: %v\n%s", err, out)
 	}
 	took := time.Since(start)
 	k.plan = k.keys(dir)
@@ -82,17 +107,14 @@ func (k *killer) keys(dir string) (keys []string) {
 func (k *killer) rows(dir string) []datasets.Row {
 	runs, err := datasets.ReadPaths([]string{dir})
 	if err != nil || len(runs) != 1 {
-		k.t.Fatalf("%d whole files in %s: %v", len(runs), dir, err)
+		fail("%d whole files in %s: %v", len(runs), dir, err)
 	}
 	return runs[0].Rows
 }
 
 // oneRun begins a run, kills it and its resumptions, and checks what is left.
 func (k *killer) oneRun(whole time.Duration) {
-	dir, err := os.MkdirTemp(k.t.TempDir(), "run")
-	if err != nil {
-		k.t.Fatal(err)
-	}
+	dir := k.folder()
 	defer os.RemoveAll(dir)
 	finished := map[string]datasets.Row{}
 	args := append(slices.Clone(killPlan), "--out", dir)
@@ -101,7 +123,10 @@ func (k *killer) oneRun(whole time.Duration) {
 			break // it was done before its moment came
 		}
 		k.kills++
-		journal := one(k.t, dir, "*.journal")
+		journal := ""
+		if found, _ := filepath.Glob(filepath.Join(dir, "*.journal")); len(found) > 0 {
+			journal = found[0]
+		}
 		files, _ := filepath.Glob(filepath.Join(dir, "*.parquet"))
 		if len(files) > 0 {
 			k.afterFile++
@@ -109,7 +134,7 @@ func (k *killer) oneRun(whole time.Duration) {
 		}
 		if journal == "" {
 			if len(finished) > 0 && len(files) == 0 {
-				k.t.Fatal("the journal and its cases are gone")
+				fail("the journal and its cases are gone")
 			}
 			if len(files) > 0 {
 				break
@@ -120,7 +145,7 @@ func (k *killer) oneRun(whole time.Duration) {
 		_, rows, torn, err := datasets.ReadJournal(journal)
 		if err != nil {
 			if len(finished) > 0 || !strings.Contains(err.Error(), "no whole first line") {
-				k.t.Fatalf("the journal cannot be read: %v", err)
+				fail("the journal cannot be read: %v", err)
 			}
 			k.noHeader++
 			return
@@ -132,7 +157,7 @@ func (k *killer) oneRun(whole time.Duration) {
 		args = []string{"run", "--resume", journal}
 	}
 	if got := k.keys(dir); !slices.Equal(got, k.plan) {
-		k.t.Fatalf("the completed run has %q, and the plan is %q", got, k.plan)
+		fail("the completed run has %q, and the plan is %q", got, k.plan)
 	}
 	k.kept += len(finished)
 	k.sameCases(finished, k.rows(dir))
@@ -161,9 +186,9 @@ func (k *killer) sameCases(finished map[string]datasets.Row, rows []datasets.Row
 		is, ok := now[key]
 		switch {
 		case !ok:
-			k.t.Fatalf("the finished case %s is lost", key)
+			fail("the finished case %s is lost", key)
 		case was.Measurement.Verdict == datasets.OK && is.Measurement.Conditions.StartUnixNS != was.Measurement.Conditions.StartUnixNS:
-			k.t.Fatalf("the finished case %s was measured again", key)
+			fail("the finished case %s was measured again", key)
 		}
 	}
 	for key, r := range now {
@@ -177,27 +202,18 @@ func (k *killer) run(args []string, after time.Duration) (killed bool) {
 	var out strings.Builder
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Start(); err != nil {
-		k.t.Fatal(err)
+		fail("%w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	select {
 	case err := <-ended:
 		if err != nil {
-			k.t.Fatalf("bench %s: %v\n%s", strings.Join(args, " "), err, out.String())
+			fail("bench %s: %v\n%s", strings.Join(args, " "), err, out.String())
 		}
 		return false
 	case <-time.After(after):
 		c.Process.Kill()
 		return fmt.Sprint(<-ended) == "signal: killed"
 	}
-}
-
-// one is the only file of a pattern, or "".
-func one(t *testing.T, dir, pattern string) string {
-	found, err := filepath.Glob(filepath.Join(dir, pattern))
-	if err != nil || len(found) > 1 {
-		t.Fatalf("%q: %v", found, err)
-	}
-	return strings.Join(found, "")
 }

@@ -1,4 +1,11 @@
-package microbench
+// Stopping makes the table of docs/measuring.md, "Does the interval hold the truth?":
+// the stopping rule beside a fixed count and nvbench's rule, on noise whose median is
+// known.
+//
+//	go run ./tools/stopping [docs/measuring.md]
+//
+// prints it, or puts it into the document.
+package main
 
 import (
 	"fmt"
@@ -6,11 +13,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
-	"testing"
-
-	"bench/microbench/doctable"
 
 	"bench/datasets/stats"
+	"bench/microbench"
+	"bench/microbench/doctable"
 )
 
 // stopper decides when it has seen enough, as its author does.
@@ -20,7 +26,7 @@ type stopper struct {
 }
 
 var ours = stopper{"bench", func(next func() float64) []float64 {
-	r := MedianRule{HalfWidth: 0.01, Confidence: 0.95, Min: DefaultSettings.MinSamples, Max: DefaultSettings.MaxSamples}
+	r := microbench.MedianRule{HalfWidth: 0.01, Confidence: 0.95, Min: microbench.DefaultSettings.MinSamples, Max: microbench.DefaultSettings.MaxSamples}
 	for r.Done() == "" {
 		r.Add(next())
 	}
@@ -30,7 +36,7 @@ var ours = stopper{"bench", func(next func() float64) []float64 {
 // stdrel is the rule of nvbench's stdrel_criterion at its default of 0.5 % noise:
 // done when the samples' relative standard deviation is below that, or when its
 // last 512 values, looked at every 16 samples after 64, lie within 5 % of the
-// latest. Its least time has no meaning here and is left away.
+// latest. Its least time has no meaning here and is left out.
 var stdrel = stopper{"stdrel", func(next func() float64) []float64 {
 	const maxNoise, window, steady = 0.005, 512, 0.05
 	var samples, noise []float64
@@ -106,23 +112,20 @@ func sameWidth(n noise, halfWidth float64) int {
 	return high
 }
 
-// BenchmarkStoppingStudy makes the table of docs/measuring.md, "Does the interval
-// hold the truth?". With STUDY_DOC it writes it there.
-func BenchmarkStoppingStudy(b *testing.B) {
-	for b.Loop() {
-		var t strings.Builder
-		fmt.Fprintln(&t, "| noise, median 1 | bench: holds the truth | samples | half-width | fixed count of the same width | nvbench's stdrel: holds | samples | half-width |")
-		fmt.Fprintln(&t, "|---|--:|--:|--:|--:|--:|--:|--:|")
-		for _, n := range noises {
-			us, them := ours.try(1000, n), stdrel.try(1000, n)
-			fmt.Fprintf(&t, "| %s | %.1f %% | %.0f | %.2f %% | %d | %.1f %% | %.0f | %.2f %% |\n", n.name, us.held*100, us.samples, us.halfWidth*100,
-				sameWidth(n, us.halfWidth), them.held*100, them.samples, them.halfWidth*100)
-		}
-		b.Log("\n" + t.String())
-		if path := os.Getenv("STUDY_DOC"); path != "" {
-			if err := doctable.Write(path, "stopping-study", t.String()); err != nil {
-				b.Fatal(err)
-			}
+func main() {
+	var t strings.Builder
+	fmt.Fprintln(&t, "| noise, median 1 | bench: holds the truth | samples | half-width | fixed count of the same width | nvbench's stdrel: holds | samples | half-width |")
+	fmt.Fprintln(&t, "|---|--:|--:|--:|--:|--:|--:|--:|")
+	for _, n := range noises {
+		us, them := ours.try(1000, n), stdrel.try(1000, n)
+		fmt.Fprintf(&t, "| %s | %.1f %% | %.0f | %.2f %% | %d | %.1f %% | %.0f | %.2f %% |\n", n.name, us.held*100, us.samples, us.halfWidth*100,
+			sameWidth(n, us.halfWidth), them.held*100, them.samples, them.halfWidth*100)
+	}
+	fmt.Print(t.String())
+	if len(os.Args) > 1 {
+		if err := doctable.Write(os.Args[1], "stopping-study", t.String()); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping:", err)
+			os.Exit(1)
 		}
 	}
 }

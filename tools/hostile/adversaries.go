@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"embed"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +23,7 @@ type adversary struct {
 	name string
 	// command puts something before the program, and env into its environment.
 	command, env []string
-	// neighbours are processes beside the run: testdata/hostile/neighbour.c with
+	// neighbours are processes beside the run: testdata/neighbour.c with
 	// these words, each with what comes before it, such as nice.
 	neighbours [][]string
 	// during does something to the run until the context ends; pids are the run's
@@ -38,28 +38,32 @@ type workshop struct {
 	neighbour, clock, folder string
 }
 
-func newWorkshop(t *testing.T) workshop {
-	dir := t.TempDir()
+//go:embed testdata/*.c
+var sources embed.FS
+
+// newWorkshop compiles the sources into a folder.
+func newWorkshop(dir string) workshop {
 	w := workshop{neighbour: filepath.Join(dir, "neighbour"), clock: filepath.Join(dir, "clock.so"), folder: dir}
+	check(os.CopyFS(dir, sources))
 	for _, args := range [][]string{
-		{"-O2", "-o", w.neighbour, "testdata/hostile/neighbour.c", "-lpthread"},
-		{"-O2", "-shared", "-fPIC", "-o", w.clock, "testdata/hostile/clock.c"},
+		{"-O2", "-o", w.neighbour, filepath.Join(dir, "testdata/neighbour.c"), "-lpthread"},
+		{"-O2", "-shared", "-fPIC", "-o", w.clock, filepath.Join(dir, "testdata/clock.c")},
 	} {
 		if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+			panic(fmt.Errorf("%w: %s", err, out))
 		}
 	}
 	return w
 }
 
 // adversaries of a machine with two CPUs or more.
-func (w workshop) adversaries(t *testing.T) []adversary {
+func (w workshop) adversaries() []adversary {
 	on := func(cpu int, words ...string) []string {
 		return append([]string{"taskset", "-c", strconv.Itoa(cpu), w.neighbour}, words...)
 	}
 	anywhere := func(words ...string) []string { return append([]string{w.neighbour}, words...) }
 	preload := func(mode string) []string { return []string{"LD_PRELOAD=" + w.clock, "HOSTILE_CLOCK=" + mode} }
-	quota, lacking := quotaGroup(t, 50_000, 100_000)
+	quota, lacking := quotaGroup(50_000, 100_000)
 	return []adversary{
 		{name: "a neighbour computes on one core", neighbours: [][]string{on(0, "spin", "1000", "0")}},
 		{name: "a neighbour on each core", neighbours: [][]string{on(0, "spin", "1000", "0"), on(1, "spin", "1000", "0")}},
@@ -87,24 +91,31 @@ func (w workshop) adversaries(t *testing.T) []adversary {
 	}
 }
 
+const quotaName = "bench-hostile"
+
+// removeQuotaGroup removes what quotaGroup made.
+func removeQuotaGroup() {
+	for _, folder := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/cpu/"} {
+		syscall.Rmdir(folder + quotaName)
+	}
+}
+
 // quotaGroup makes a control group with a quota of CPU time in microseconds, and
 // returns a command that runs another in it; or says why there is none.
-func quotaGroup(t *testing.T, quota, period int) (command []string, lacking string) {
-	const name = "bench-hostile"
+func quotaGroup(quota, period int) (command []string, lacking string) {
 	var group string
 	var files map[string]string
 	switch {
 	case strings.Contains(" "+text("/sys/fs/cgroup/cgroup.controllers"), " cpu"):
-		group, files = "/sys/fs/cgroup/"+name, map[string]string{"cpu.max": fmt.Sprintf("%d %d", quota, period)}
+		group, files = "/sys/fs/cgroup/"+quotaName, map[string]string{"cpu.max": fmt.Sprintf("%d %d", quota, period)}
 	case text("/sys/fs/cgroup/cpu/cpu.cfs_period_us") != "":
-		group, files = "/sys/fs/cgroup/cpu/"+name, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(quota)}
+		group, files = "/sys/fs/cgroup/cpu/"+quotaName, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(quota)}
 	default:
 		return nil, "there is no control group with a CPU controller"
 	}
 	if err := os.Mkdir(group, 0o755); err != nil && !os.IsExist(err) {
 		return nil, "no control group can be made: " + err.Error()
 	}
-	t.Cleanup(func() { syscall.Rmdir(group) })
 	for file, value := range files {
 		if err := os.WriteFile(filepath.Join(group, file), []byte(value), 0o644); err != nil {
 			return nil, "no quota can be set: " + err.Error()
@@ -160,7 +171,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // arrive starts the neighbours, waits until each is at work, and returns what ends
 // them.
-func (a *adversary) arrive(t *testing.T) (leave func()) {
+func (a *adversary) arrive() (leave func()) {
 	var all []*exec.Cmd
 	leave = func() {
 		for _, c := range all {
@@ -176,12 +187,12 @@ func (a *adversary) arrive(t *testing.T) (leave func()) {
 		}
 		if err != nil {
 			leave()
-			t.Fatalf("%s: %v", a.name, err)
+			panic(fmt.Errorf("%s: %w", a.name, err))
 		}
 		all = append(all, c)
 		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
 			leave()
-			t.Fatalf("%s: the neighbour says %q, %v", a.name, line, err)
+			panic(fmt.Errorf("%s: the neighbour says %q, %v", a.name, line, err))
 		}
 		go io.Copy(io.Discard, out)
 	}

@@ -1,15 +1,25 @@
+// Hostile runs bench on this machine, quiet and beside each adversary in turn, judges
+// every figure by the quiet runs (rule.go), and writes the table of docs/measuring.md:
+//
+//	go run ./tools/hostile [-doc docs/measuring.md] [-only NAME] bin/bench
+//
+// It needs root, two CPUs and some ten minutes on a quiet machine. An adversary that
+// fools the program, and again when it is tried a second time, ends it with status 1.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"log"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"bench/datasets"
@@ -29,24 +39,50 @@ var hostilePlans = [][]string{
 // quietLoad is the load average above which a machine is not quiet.
 const quietLoad = 0.5
 
-// TestHostileMachine runs the program, given by HOSTILE, on this machine, quiet and
-// beside each adversary in turn, and judges every figure by the quiet runs
-// (hostile_rule_test.go). An adversary that fools it, and again when it is tried a
-// second time, fails the test. With HOSTILE_DOC the table goes there. `make hostile`
-// has both. HOSTILE_ONLY tries the adversaries whose names hold it.
-func TestHostileMachine(t *testing.T) {
-	s := &hostileStudy{t: t, bench: os.Getenv("HOSTILE"), labels: map[string]string{}}
-	if s.bench == "" {
-		t.Skip("HOSTILE names the program; make hostile runs it, in some ten minutes")
+func main() {
+	doc := flag.String("doc", "", "put the table into this document, between its marks")
+	only := flag.String("only", "", "try the adversaries whose names hold this")
+	flag.Parse()
+	log.SetFlags(0)
+	if flag.NArg() != 1 {
+		log.Print("hostile: name the program, such as bin/bench")
+		os.Exit(2)
 	}
+	if n := len(probes.ThisHost().Allowed.Value); n < 2 || os.Getuid() != 0 {
+		log.Printf("hostile: two CPUs and root are needed; here are %d CPUs and user %d", n, os.Getuid())
+		os.Exit(2)
+	}
+	dir, err := os.MkdirTemp("", "hostile")
+	if err == nil {
+		err = study(flag.Arg(0), dir, *only, *doc)
+		removeQuotaGroup()
+		os.RemoveAll(dir)
+	}
+	if err != nil {
+		log.Print("hostile: ", err)
+		os.Exit(1)
+	}
+}
+
+// check panics with an error, so that neighbours are ended on the way to study.
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// study tries the adversaries whose names hold only, prints the table, and writes it
+// into doc.
+func study(bench, dir, only, doc string) (err error) {
+	defer func() {
+		if e, ok := recover().(error); ok {
+			err = e
+		}
+	}()
 	host := probes.ThisHost()
-	if n := len(host.Allowed.Value); n < 2 || os.Getuid() != 0 {
-		t.Skipf("two CPUs and root are needed; here are %d CPUs", n)
-	}
+	s := &hostileStudy{bench: bench, dir: dir, labels: map[string]string{}}
 	load := s.calm()
-	w := newWorkshop(t)
-	all := w.adversaries(t)
-	only := os.Getenv("HOSTILE_ONLY")
+	all := newWorkshop(dir).adversaries()
 	all = slices.DeleteFunc(all, func(a adversary) bool { return !strings.Contains(a.name, only) })
 	s.quiet()
 	beside := make([]map[string]*datasets.Measurement, len(all))
@@ -63,7 +99,7 @@ func TestHostileMachine(t *testing.T) {
 	again := map[int]judged{}
 	for i := range all {
 		if all[i].lacking == "" && fooled(judge(beside[i]), control(s.quietRuns)) {
-			t.Logf("again: %s", all[i].name)
+			log.Printf("again: %s", all[i].name)
 			run := s.run(&all[i])
 			s.quiet()
 			again[i] = judge(run)
@@ -94,45 +130,40 @@ func TestHostileMachine(t *testing.T) {
 		if second, ok := again[i]; ok {
 			silent += fmt.Sprintf("; tried again %d", second.silent)
 			if fooled(second, quiet) {
-				t.Errorf("%s: %d silently wrong figures, up to %.2g %% off, and again %d, up to %.2g %%", all[i].name, j.silent, j.worst*100, second.silent, second.worst*100)
+				err = errors.Join(err, fmt.Errorf("%s: %d silently wrong figures, up to %.2g %% off, and again %d, up to %.2g %%", all[i].name, j.silent, j.worst*100, second.silent, second.worst*100))
 			}
 		}
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d | %s | %s | %s |\n", all[i].name, j.cases, j.right, j.rightFlagged, j.wrongFlagged, j.withheld, j.unjudged, silent,
 			countFlags(j.flags, 1), s.example(j))
 	}
-	t.Log("\n" + b.String())
+	fmt.Print(b.String())
 	if 2*unjudged > cases {
-		t.Fatalf("of %d figures of quiet runs %d cannot be judged: nothing is known, and nothing written; try again when the machine is quiet", cases, unjudged)
+		return fmt.Errorf("of %d figures of quiet runs %d cannot be judged: nothing is known, and nothing written; try again when the machine is quiet", cases, unjudged)
 	}
-	if path := os.Getenv("HOSTILE_DOC"); path != "" {
-		if err := doctable.Write(path, "hostile", b.String()); err != nil {
-			t.Fatal(err)
-		}
+	if doc != "" {
+		err = errors.Join(err, doctable.Write(doc, "hostile", b.String()))
 	}
+	return err
 }
 
 // hostileStudy is the runs so far.
 type hostileStudy struct {
-	t              *testing.T
-	bench, version string
-	quietRuns      []map[string]*datasets.Measurement
-	labels         map[string]string
+	bench, version, dir string
+	quietRuns           []map[string]*datasets.Measurement
+	labels              map[string]string
 }
 
 // calm waits until the load of what built this test is forgotten, which is soon
 // where nothing else runs, and returns what is left.
 func (s *hostileStudy) calm() (load float64) {
 	const compiling = 4.0
-	within(4*time.Minute, func() bool {
+	for end := time.Now().Add(4 * time.Minute); ; time.Sleep(15 * time.Second) {
 		load = probes.ThisHost().LoadAverage.Value
-		if load <= quietLoad || load > compiling {
-			return true
+		if load <= quietLoad || load > compiling || time.Now().After(end) {
+			return load
 		}
-		s.t.Logf("waiting: the load average is %.2f", load)
-		time.Sleep(15 * time.Second)
-		return false
-	})
-	return load
+		log.Printf("waiting: the load average is %.2f", load)
+	}
 }
 
 func (s *hostileStudy) quiet() {
@@ -141,21 +172,19 @@ func (s *hostileStudy) quiet() {
 
 // run measures the plans beside an adversary.
 func (s *hostileStudy) run(a *adversary) map[string]*datasets.Measurement {
-	s.t.Helper()
 	start := time.Now()
-	leave := a.arrive(s.t)
+	leave := a.arrive()
 	defer leave()
 	out := map[string]*datasets.Measurement{}
 	for _, plan := range hostilePlans {
-		folder := s.t.TempDir()
+		folder, err := os.MkdirTemp(s.dir, "run")
+		check(err)
 		words := slices.Concat(a.command, []string{s.bench, "run", "--device", "host", "--out", folder}, plan)
 		c := exec.Command(words[0], words[1:]...)
 		c.Env = append(os.Environ(), a.env...)
 		var said strings.Builder
 		c.Stderr = &said
-		if err := c.Start(); err != nil {
-			s.t.Fatal(err)
-		}
+		check(c.Start())
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		done := make(chan struct{})
 		go func() {
@@ -164,26 +193,24 @@ func (s *hostileStudy) run(a *adversary) map[string]*datasets.Measurement {
 				return
 			}
 			for wait(ctx, 10*time.Millisecond) {
-				if child := findChildren(c.Process.Pid, session.ChildVerb); len(child) == 1 {
-					a.during(ctx, [2]int{c.Process.Pid, child[0]})
+				if child := measuringChild(c.Process.Pid); child != 0 {
+					a.during(ctx, [2]int{c.Process.Pid, child})
 				}
 			}
 		}()
 		hangs := time.AfterFunc(3*time.Minute, func() { c.Process.Kill() })
-		err := c.Wait()
+		err = c.Wait()
 		hangs.Stop()
 		cancel()
 		<-done
 		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 		if err != nil {
-			s.t.Logf("%s: %v: %s", a.name, err, lines[len(lines)-1])
+			log.Printf("%s: %v: %s", a.name, err, lines[len(lines)-1])
 		}
 		files, _ := filepath.Glob(filepath.Join(folder, "*.parquet"))
 		for _, file := range files {
 			r, err := datasets.ReadFile(file)
-			if err != nil {
-				s.t.Fatal(err)
-			}
+			check(err)
 			s.version = r.Meta.Bench
 			for i := range r.Rows {
 				key := r.Rows[i].Workload.Key()
@@ -198,8 +225,26 @@ func (s *hostileStudy) run(a *adversary) map[string]*datasets.Measurement {
 			flags[f]++
 		}
 	}
-	s.t.Logf("%s: %d cases in %.0f s; %s", a.name, len(out), time.Since(start).Seconds(), countFlags(flags, 1))
+	log.Printf("%s: %d cases in %.0f s; %s", a.name, len(out), time.Since(start).Seconds(), countFlags(flags, 1))
 	return out
+}
+
+// measuringChild is the process that measures for bench, 0 where there is none.
+func measuringChild(parent int) (pid int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, list := range lists {
+		for _, child := range strings.Fields(text(list)) {
+			if strings.Contains(text("/proc/"+child+"/cmdline"), session.ChildVerb) {
+				pid, _ = strconv.Atoi(child)
+			}
+		}
+	}
+	return pid
+}
+
+func text(path string) string {
+	b, _ := os.ReadFile(path)
+	return string(b)
 }
 
 // allowed says how far a figure's interval may lie from the quiet figure.

@@ -1,5 +1,5 @@
 //go:build !race
 
-package microbench
+package main
 
 const coverageRuns, leastCoverage = 1000, 0.93

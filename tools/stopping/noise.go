@@ -1,4 +1,4 @@
-package microbench
+package main
 
 import (
 	"math"
