@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
@@ -35,7 +33,7 @@ const (
 // groups are encoded side by side, on all cores.
 type Writer struct {
 	path    string
-	file    *os.File
+	file    *Output
 	runID   string
 	pending []Row
 	// encoders are the idle ones; last is closed when the row group before the
@@ -77,9 +75,9 @@ func CreateFile(path string, meta Meta, devices []Device) (*Writer, error) {
 		}
 		encoders <- e
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), temporary(path))
+	f, err := CreateOutput(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the folder cannot be written to: %w", path, err)
+		return nil, err
 	}
 	w := &Writer{path: path, file: f, runID: meta.ID, encoders: encoders, last: make(chan struct{}), out: bufio.NewWriterSize(f, 1<<20)}
 	close(w.last)
@@ -230,31 +228,15 @@ func (w *Writer) Close() error {
 		w.Abort()
 		return err
 	}
-	err := publish(w.file, w.path)
 	w.fail(errors.New("the file is closed"))
-	return err
+	return w.file.Commit()
 }
 
 // Abort gives the file up. It does nothing after a successful Close.
 func (w *Writer) Abort() {
 	w.fail(errors.New("the file was given up"))
 	<-w.last
-	w.file.Close()
-	os.Remove(w.file.Name())
-}
-
-// publish makes a temporary file appear at path, durably.
-func publish(f *os.File, path string) error {
-	// CreateTemp makes files that only the owner can read.
-	err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("%s could not be written: %w", path, err)
-	}
-	return syncFolder(filepath.Dir(path))
+	w.file.Abort()
 }
 
 // WriteFile writes a whole run.

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"bench/datasets"
 	"bench/reports"
 
 	"github.com/spf13/cobra"
@@ -79,31 +80,19 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// writeFile writes a file that appears whole or not at all.
+// writeFile writes a file that appears whole or not at all; a device, a FIFO or
+// what a link leads to is written as such.
 func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	f, err := datasets.CreateOutput(path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
 	b := bufio.NewWriterSize(f, 1<<16)
-	err = write(b)
-	if err == nil {
-		err = b.Flush()
+	if err := errors.Join(write(b), b.Flush()); err != nil {
+		f.Abort()
+		return err
 	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync() // or a power cut may leave the new name on an empty file
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return f.Commit()
 }
 
 // output writes to the file of -o, or to standard output where path is "".
