@@ -50,6 +50,8 @@ type Meta struct {
 	Host       string `json:"host"`
 	// Machine is a fingerprint that resume compares.
 	Machine string `json:"machine,omitempty"`
+	// Labels are the user's own, such as "rack" with "7".
+	Labels map[string]string `json:"labels,omitempty"`
 	// PredictedBy is the version of what the stored predictions were made with, by
 	// device and tier: "h100-sxm datasheet".
 	PredictedBy map[string]string `json:"predicted_by,omitempty"`

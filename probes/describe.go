@@ -93,6 +93,9 @@ func (h *Host) Concerns() []string {
 	if n := len(h.CPUs.Value); h.LoadAverage.Unread == "" && n > 0 && h.LoadAverage.Value > 0.1*float64(n) {
 		out = append(out, fmt.Sprintf("the load average is %.2f on %d CPUs: other processes are running", h.LoadAverage.Value, n))
 	}
+	if h.LoadAverage.Unread != "" {
+		out = append(out, "health is not known: "+h.LoadAverage.Unread)
+	}
 	if g := h.Governor; g.Unread == "" && g.Value != "performance" {
 		out = append(out, "the frequency governor is "+g.Value+", so the clock follows the load")
 	}

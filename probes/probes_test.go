@@ -239,3 +239,11 @@ func TestNoDriverIsOneSentence(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Without /proc nothing speaks for or against measuring: that is said.
+func TestHealthWithoutProc(t *testing.T) {
+	h := ReadHost(fstest.MapFS{})
+	if got := strings.Join(h.Concerns(), "\n"); !strings.Contains(got, "health is not known: could not read /proc/loadavg") {
+		t.Errorf("%q", got)
+	}
+}

@@ -31,6 +31,12 @@ and what cannot run here and why. It measures nothing but the CPU's clock.`,
 				return nothingMeasured("%w", err)
 			}
 			showGPUs(out)
+			if unfinished := datasets.Unfinished(defaultOut); len(unfinished) > 0 {
+				fmt.Fprintln(out, "unfinished runs")
+				for _, u := range unfinished {
+					fmt.Fprintf(out, "  %s\n", u)
+				}
+			}
 			return nil
 		},
 	}

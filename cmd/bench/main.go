@@ -45,6 +45,7 @@ var verbs = []func() *cobra.Command{
 	exportCommand,
 	validateCommand,
 	claimsCommand,
+	versionCommand,
 	measureChildCommand,
 	followChildCommand,
 	restoreClocksCommand,
@@ -174,6 +175,19 @@ input; 3 nothing could be measured; 4 a gate can't tell.`,
 		root.AddCommand(make())
 	}
 	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Show the program's version and the commit that it was built from",
+		Example: "  bench version",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			return err
+		},
+	}
 }
 
 // commit is what the program was built from; the Makefile sets it.

@@ -139,6 +139,11 @@ Rows of several hosts are compared node by node, and outliers named. More than
 			if err != nil {
 				return err
 			}
+			for _, path := range args {
+				for _, u := range datasets.Unfinished(path) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "bench: %s\n", u)
+				}
+			}
 			r, err := f.join(cmd, args, format == "html" || explain != "")
 			if err != nil {
 				return err

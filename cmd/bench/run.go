@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"bench/datasets"
 	"bench/microbench/launcher"
@@ -15,12 +18,14 @@ import (
 	"bench/reports"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // runFlags are the flags of run.
 type runFlags struct {
-	out, resume     string
-	list, partition bool
+	out, resume, host string
+	labels            map[string]string
+	list, partition   bool
 	planFlags
 }
 
@@ -46,8 +51,11 @@ flight; a second one stops at once.`,
 	}
 	fl := c.Flags()
 	f.register(fl)
-	fl.StringVar(&f.out, "out", "results", "folder for the journal and the Parquet file")
+	fl.StringVar(&f.out, "out", defaultOut, "folder for the journal and the Parquet file")
 	fl.BoolVar(&f.partition, "partition", false, "put the Parquet file into date=YYYY-MM-DD/host=NAME/ below the folder, for many nights and nodes")
+	fl.StringVar(&f.host, "host", os.Getenv("BENCH_HOST"), "name of this machine in the results (default BENCH_HOST, or else the host's own name)")
+	fl.Lookup("host").DefValue = ""
+	fl.StringToStringVar(&f.labels, "label", nil, "a label of your own for the results, such as rack=7")
 	fl.StringVar(&f.resume, "resume", "", "journal of a run to go on with")
 	fl.StringVar(&f.target.LockClocks, "lock-clocks", "", "hold the GPUs' SM clock at so many MHz, or at the published boost clock, until the run ends")
 	fl.Lookup("lock-clocks").NoOptDefVal = "boost"
@@ -55,10 +63,36 @@ flight; a second one stops at once.`,
 	return c
 }
 
+// defaultOut is where results go, and where unfinished runs are looked for.
+const defaultOut = "results"
+
+// check refuses what is wrong whatever the device is.
+func (f *runFlags) check(given *pflag.FlagSet) error {
+	if given.Changed("time") && f.time <= 0 {
+		return fmt.Errorf("--time is %s: give the whole run more than that, such as 90s", f.time)
+	}
+	if f.resume != "" && (given.Changed("host") || given.Changed("label")) {
+		return fmt.Errorf("%s: the run keeps the host's name and the labels that it was begun with: leave out --host and --label", f.resume)
+	}
+	printable := func(s string) bool {
+		return len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
+	}
+	if !printable(f.host) {
+		return fmt.Errorf("the host's name is %.40q: write up to 128 printable characters", f.host)
+	}
+	for k, v := range f.labels {
+		if k == "" || !printable(k) || !printable(v) || strings.ContainsAny(k, " =") {
+			return fmt.Errorf("--label %.40q=%.40q: write NAME=VALUE of up to 128 printable characters each, the name without spaces", k, v)
+		}
+	}
+	_, _, err := session.ParseDevice(f.target.Device)
+	return err
+}
+
 // run measures, predicts, writes and reports, one after the other.
 func (f *runFlags) run(cmd *cobra.Command) error {
 	stderr, out := cmd.ErrOrStderr(), cmd.OutOrStdout()
-	if _, _, err := session.ParseDevice(f.target.Device); err != nil {
+	if err := f.check(cmd.Flags()); err != nil {
 		return err
 	}
 	if f.join {
@@ -97,7 +131,7 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if f.list {
 		return listParts(out, s.Parts)
 	}
-	if err := s.Begin(f.out, datasets.Meta{Bench: version(), Command: command, Profile: f.profile}); err != nil {
+	if err := s.Begin(f.out, datasets.Meta{Bench: version(), Command: command, Profile: f.profile, Host: f.host, Labels: f.labels}); err != nil {
 		return err
 	}
 	if s.Target.Notice != "" {
@@ -161,7 +195,10 @@ func (f *runFlags) joined() error {
 func interruptible(stderr io.Writer) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		select {
