@@ -67,7 +67,7 @@ func TestStreamIsPredict(t *testing.T) {
 	dir := writeFleet(t, 2, 2, steady)
 	large := fleetRun(5, 5, 1)
 	once := large.Rows
-	for len(large.Rows) < 40_000 {
+	for len(large.Rows) < 20_000 { // a row group holds 16,384
 		large.Rows = append(large.Rows, once[7:]...)
 	}
 	large.Rows = append(large.Rows, once...) // ceilings in the last row group, too

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	// unix: the lock of a file, which ends with its process.
+	"golang.org/x/sys/unix"
 )
 
 // ErrNoCompiler is why the kernels cannot be run on this host.
@@ -111,6 +114,18 @@ func cacheDir() string {
 }
 
 func (b builder) library(kernels, machine []string, checked bool) (string, error) {
+	// One process compiles while the others, which want the same, wait.
+	if err := os.MkdirAll(b.cache, 0o700); err != nil {
+		return "", err
+	}
+	lock, err := os.Create(filepath.Join(b.cache, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close() // lets go of it
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", fmt.Errorf("%s: %w", lock.Name(), err)
+	}
 	var (
 		wg      sync.WaitGroup
 		sources = append(append([]string{}, machine...), kernels...)
@@ -151,9 +166,6 @@ func (b builder) object(source string, args []string) (string, error) {
 // keep makes a file once for a key. It appears whole: other processes may be
 // making it too.
 func (b builder) keep(suffix string, key []byte, args func(out string) []string) (string, error) {
-	if err := os.MkdirAll(b.cache, 0o700); err != nil {
-		return "", err
-	}
 	path := filepath.Join(b.cache, fmt.Sprintf("%x.%s", sha256.Sum256(key), suffix))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
