@@ -118,7 +118,9 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "bench:", oneLine(err))
+	if !errors.Is(err, session.ErrSaid) {
+		fmt.Fprintln(stderr, "bench:", oneLine(err))
+	}
 	return exitCode(err)
 }
 

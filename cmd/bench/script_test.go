@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,10 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			nights, err := filepath.Abs("../../reports/gate/testdata/nights")
 			e.Setenv("NIGHTS", nights)
+			if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+				e.Setenv("FREE_PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+				l.Close()
+			}
 			e.Setenv("GORACE", noSleep)
 			return err
 		},

@@ -4,5 +4,5 @@ package child
 
 import "syscall"
 
-// attributes put a child into a process group of its own.
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// Attributes put a child into a process group of its own.
+func Attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -48,7 +48,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	cmd.Env = append(cmd.Environ(), pipesVariable+"=1")
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, p.stderr, p.stderr
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = Attributes()
 	cmd.WaitDelay = endWithin // a grandchild may hold stderr open
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, requestW.Close(), replyR.Close())

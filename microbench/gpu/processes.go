@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"bench/datasets"
@@ -15,7 +16,7 @@ import (
 
 // order is one step.
 type order struct {
-	Do       string               // "open", "prepare", "check", "batch", "close" or "end"
+	Do       string               // "open", "prepare", "check", "batch" or "close"
 	Workload *datasets.Collective `json:",omitempty"`
 	N        int64                `json:",omitempty"`
 	// Held is how many launches of a batch to hold.
@@ -150,6 +151,9 @@ func (b *Backend) Follow() error {
 	var c *gpuCase
 	for {
 		text, err := g.Broadcast(nil)
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -159,8 +163,6 @@ func (b *Backend) Follow() error {
 		}
 		var r report
 		switch o.Do {
-		case "end":
-			return nil
 		case "open":
 			err = b.openNCCL()
 		case "prepare":
@@ -196,13 +198,8 @@ func (b *Backend) Follow() error {
 
 // dismiss lets the other processes go.
 func (b *Backend) dismiss() error {
-	if g := b.options.Group; g != nil && g.Place().Rank == 0 {
-		text, err := json.Marshal(order{Do: "end"})
-		if err != nil {
-			return err
-		}
-		_, err = g.Broadcast(text)
-		return err
+	if g := b.options.Group; g != nil {
+		return g.Dismiss()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,14 +25,22 @@ type Group struct {
 	// peers are the connections to every other rank at rank 0, by rank, and the
 	// one to rank 0 elsewhere.
 	peers []*peer
-	// Timeout is how long a call waits for the slowest rank.
+	// Timeout is how long rank 0 waits for the slowest of the others.
 	Timeout time.Duration
+
+	mu   sync.Mutex
+	lost error
+	tell func(error)
+	// ending is set when connections may end: the run is over.
+	ending bool
 }
 
 type peer struct {
 	rank int
 	conn net.Conn
 	in   *bufio.Reader
+	// messages are what came; it is closed when the connection has ended.
+	messages chan []byte
 }
 
 // mostBytes of one message: nobody makes us allocate more.
@@ -48,10 +57,66 @@ func Join(ctx context.Context, p Place) (*Group, error) {
 	if p.Alone() {
 		return g, nil
 	}
+	join := g.call
 	if p.Rank == 0 {
-		return g, g.listen(ctx)
+		join = g.listen
 	}
-	return g, g.call(ctx)
+	if err := join(ctx); err != nil {
+		return g, err
+	}
+	for _, peer := range g.peers {
+		if peer != nil {
+			go g.receive(peer)
+		}
+	}
+	return g, nil
+}
+
+// receive reads a rank's messages as they come, so that its end is noticed at
+// once, whatever this process is doing.
+func (g *Group) receive(p *peer) {
+	defer close(p.messages)
+	for {
+		b, err := p.read(mostBytes)
+		if err != nil {
+			g.end(p.rank, err)
+			return
+		}
+		if len(b) == 0 { // rank 0 ends the run
+			g.mu.Lock()
+			g.ending = true
+			g.mu.Unlock()
+		}
+		p.messages <- b
+	}
+}
+
+// end notes that a connection has ended.
+func (g *Group) end(rank int, err error) {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it has ended")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ending || g.lost != nil {
+		return
+	}
+	g.lost = fmt.Errorf("rank %d is lost: %w", rank, err)
+	if g.tell != nil {
+		g.tell(g.lost)
+	}
+}
+
+// OnLost has f called once, from another goroutine or at once, when a rank's
+// connection ends before the run does. A process that waits in a collective for a
+// rank that is gone waits for ever, and learns of it in no other way.
+func (g *Group) OnLost(f func(error)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tell = f
+	if g.lost != nil {
+		f(g.lost)
+	}
 }
 
 func (g *Group) listen(ctx context.Context) error {
@@ -96,11 +161,20 @@ func (g *Group) listen(ctx context.Context) error {
 	return nil
 }
 
+// newPeer is a connection on which a node that dies without a word is noticed within
+// half a minute.
+func newPeer(c net.Conn) *peer {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4})
+	}
+	return &peer{conn: c, in: bufio.NewReader(c), messages: make(chan []byte, 1)}
+}
+
 // admit reads the greeting of a caller and answers it.
 func (g *Group) admit(c net.Conn) (*peer, error) {
 	c.SetDeadline(time.Now().Add(5 * time.Second))
 	defer c.SetDeadline(time.Time{})
-	p := &peer{conn: c, in: bufio.NewReader(c)}
+	p := newPeer(c)
 	b, err := p.read(1024)
 	if err != nil {
 		return nil, err
@@ -137,7 +211,7 @@ func (g *Group) greet(ctx context.Context) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{rank: 0, conn: c, in: bufio.NewReader(c)}
+	p := newPeer(c)
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	err = p.write([]byte(strings.Join([]string{hello, g.place.Job, strconv.Itoa(g.place.Size), strconv.Itoa(g.place.Rank)}, "\n")))
 	var answer []byte
@@ -173,7 +247,8 @@ func (g *Group) absent() string {
 // Place is this process's.
 func (g *Group) Place() Place { return g.place }
 
-// Broadcast gives every rank what rank 0 has; the others' argument is ignored.
+// Broadcast gives every rank what rank 0 has, which is not empty; the others'
+// argument is ignored. Where rank 0 ends the run they get io.EOF.
 func (g *Group) Broadcast(b []byte) ([]byte, error) {
 	if g.place.Alone() {
 		return b, nil
@@ -181,19 +256,92 @@ func (g *Group) Broadcast(b []byte) ([]byte, error) {
 	if g.place.Rank == 0 {
 		return b, g.each(func(p *peer) error { return p.write(b) })
 	}
-	var out []byte
-	err := g.each(func(p *peer) (err error) { out, err = p.read(mostBytes); return err })
+	out, err := g.message(g.peers[0], nil) // rank 0 may have other things to do for long
+	if err == nil && len(out) == 0 {
+		err = io.EOF
+	}
 	return out, err
 }
 
-// Gather gives rank 0 what every rank has, by rank; the others get nil.
+// message is the next one of a rank.
+func (g *Group) message(p *peer, late <-chan time.Time) ([]byte, error) {
+	select {
+	case b, ok := <-p.messages:
+		if !ok {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if g.lost == nil {
+				return nil, fmt.Errorf("rank %d is lost: it has ended", p.rank)
+			}
+			return nil, g.lost
+		}
+		return b, nil
+	case <-late:
+		return nil, fmt.Errorf("rank %d is lost: it did not answer for %s", p.rank, g.Timeout)
+	}
+}
+
+// Dismiss ends the run at the other ranks.
+func (g *Group) Dismiss() error {
+	if g.place.Alone() || g.place.Rank != 0 {
+		return nil
+	}
+	g.mu.Lock()
+	g.ending = true
+	g.mu.Unlock()
+	return g.each(func(p *peer) error { return p.write(nil) })
+}
+
+// Agree asks every rank whether it can go on: the error is the first rank's that
+// cannot, and every rank gets it. The run ends then.
+func (g *Group) Agree(mine error) error {
+	answer := []byte("+")
+	if mine != nil {
+		answer = []byte("-" + mine.Error())
+	}
+	if g.place.Alone() {
+		return mine
+	}
+	all, err := g.Gather(answer)
+	if err != nil {
+		return err
+	}
+	if g.place.Rank != 0 {
+		verdict, err := g.Broadcast(nil)
+		if err == nil && string(verdict) != "+" {
+			err = errors.New(string(verdict))
+		}
+		return err
+	}
+	for rank, b := range all {
+		if len(b) > 1 && b[0] == '-' {
+			reason := fmt.Sprintf("rank %d: %s", rank, b[1:])
+			_, err := g.Broadcast([]byte(reason))
+			return errors.Join(errors.New(reason), err, g.Dismiss())
+		}
+	}
+	_, err = g.Broadcast([]byte("+"))
+	return err
+}
+
+// Gather gives rank 0 what every rank has, by rank and not empty; the others get nil.
 func (g *Group) Gather(b []byte) ([][]byte, error) {
 	if g.place.Rank != 0 {
 		return nil, g.each(func(p *peer) error { return p.write(b) })
 	}
 	out := make([][]byte, max(g.place.Size, 1))
 	out[0] = b
-	return out, g.each(func(p *peer) (err error) { out[p.rank], err = p.read(mostBytes); return err })
+	late := time.After(g.Timeout)
+	for _, p := range g.peers {
+		if p == nil {
+			continue // rank 0 itself
+		}
+		var err error
+		if out[p.rank], err = g.message(p, late); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // each does one thing with every connection, and says whose failed.
@@ -202,15 +350,8 @@ func (g *Group) each(do func(*peer) error) error {
 		if p == nil {
 			continue // rank 0 itself
 		}
-		p.conn.SetDeadline(time.Now().Add(g.Timeout))
+		p.conn.SetWriteDeadline(time.Now().Add(g.Timeout))
 		if err := do(p); err != nil {
-			var late net.Error
-			switch {
-			case errors.As(err, &late) && late.Timeout():
-				err = fmt.Errorf("it did not answer for %s", g.Timeout)
-			case errors.Is(err, io.EOF):
-				err = errors.New("it has ended")
-			}
 			return fmt.Errorf("rank %d is lost: %w", p.rank, err)
 		}
 	}
@@ -219,6 +360,9 @@ func (g *Group) each(do func(*peer) error) error {
 
 // Close ends the connections.
 func (g *Group) Close() error {
+	g.mu.Lock()
+	g.ending = true
+	g.mu.Unlock()
 	var errs []error
 	for _, p := range g.peers {
 		if p != nil {

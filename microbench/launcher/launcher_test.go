@@ -2,7 +2,9 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -151,5 +153,84 @@ func TestALostRankIsNamed(t *testing.T) {
 	defer g.Close()
 	if _, err := g.Gather(nil); err == nil || !strings.Contains(err.Error(), "rank 1 is lost") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// joined are the groups of two ranks.
+func joined(t *testing.T) (zero, one *Group) {
+	t.Helper()
+	address := "127.0.0.1:" + freePort(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	var errs [2]error
+	all.Go(func() { zero, errs[0] = Join(ctx, Place{Rank: 0, Size: 2, Address: address}) })
+	all.Go(func() { one, errs[1] = Join(ctx, Place{Rank: 1, Size: 2, Address: address}) })
+	all.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { zero.Close(); one.Close() })
+	return zero, one
+}
+
+// A rank that can't go on says why to all, and nobody takes the end for a loss.
+func TestAgree(t *testing.T) {
+	for _, c := range []struct{ zero, one, want string }{
+		{"", "", ""}, {"", "no libcuda", "rank 1: no libcuda"}, {"no driver", "no libcuda", "rank 0: no driver"},
+	} {
+		zero, one := joined(t)
+		lost := make(chan error, 2)
+		zero.OnLost(func(err error) { lost <- err })
+		one.OnLost(func(err error) { lost <- err })
+		ask := func(s string) (err error) {
+			if s != "" {
+				err = errors.New(s)
+			}
+			return err
+		}
+		var all sync.WaitGroup
+		for g, mine := range map[*Group]error{zero: ask(c.zero), one: ask(c.one)} {
+			all.Go(func() {
+				err := g.Agree(mine)
+				if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+					t.Errorf("%+v: %v", c, err)
+				}
+				if err == nil && g == zero {
+					err = g.Dismiss()
+				} else if err == nil {
+					_, err = g.Broadcast(nil)
+					if err != io.EOF {
+						t.Errorf("dismissed: %v", err)
+					}
+				}
+				g.Close()
+			})
+		}
+		all.Wait()
+		select {
+		case err := <-lost:
+			t.Errorf("%+v: lost: %v", c, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// The end of a rank is told at once, to one who waits for something else.
+func TestOnLost(t *testing.T) {
+	zero, one := joined(t)
+	lost := make(chan error, 1)
+	one.OnLost(func(err error) { lost <- err })
+	zero.peers[1].conn.Close() // as when the process is killed
+	select {
+	case err := <-lost:
+		if err.Error() != "rank 0 is lost: it has ended" {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was told")
+	}
+	if _, err := one.Broadcast(nil); err == nil || !strings.Contains(err.Error(), "rank 0 is lost") {
+		t.Errorf("afterwards: %v", err)
 	}
 }

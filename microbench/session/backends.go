@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"bench/cuda"
 	"bench/microbench"
@@ -22,7 +23,7 @@ func openBackend(o childOptions) (microbench.Backend, error) {
 	case o.Kind == "host":
 		return host.New(host.Options{Library: o.Library})
 	case o.Kind == "cuda" && o.Join != nil:
-		return openJoined(*o.Join, o.Zeros)
+		return openJoined(o)
 	case o.Kind == "cuda":
 		return gpu.New(gpu.Options{Devices: o.GPUs, Zeros: o.Zeros})
 	}
@@ -38,8 +39,33 @@ func fatal(err error) bool {
 }
 
 // openJoined is the backend of one of several processes: its GPU, joined with the
-// others'.
-func openJoined(p launcher.Place, zeros bool) (*gpu.Backend, error) {
+// others'. All join first, so that rank 0 hears why another cannot go on. Where a
+// rank is lost later the process ends, whatever it waits for.
+func openJoined(o childOptions) (*gpu.Backend, error) {
+	within := joinWithin
+	if o.Again {
+		within = rejoinWithin
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	group, err := launcher.Join(ctx, *o.Join)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openRank(o, group)
+	if err = group.Agree(err); err != nil {
+		return nil, err // the process ends, and all that it holds with it
+	}
+	group.OnLost(func(err error) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(exitLost)
+	})
+	return b, nil
+}
+
+// openRank opens the GPU of a rank. A launcher shows a process all GPUs of the
+// node, or only its own.
+func openRank(o childOptions, group *launcher.Group) (*gpu.Backend, error) {
 	d, err := cuda.Open("")
 	if err != nil {
 		return nil, err
@@ -48,16 +74,18 @@ func openJoined(p launcher.Place, zeros bool) (*gpu.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), joinWithin)
-	defer cancel()
-	group, err := launcher.Join(ctx, p)
+	return gpu.New(gpu.Options{Devices: []int{o.Join.Local % max(n, 1)}, Zeros: o.Zeros, Group: group})
+}
+
+// follow takes part in what rank 0 measures.
+func follow(o childOptions) error {
+	b, err := openJoined(o)
 	if err != nil {
-		return nil, err
+		return &NothingError{err}
 	}
-	// A launcher shows a process all GPUs of the node, or only its own.
-	b, err := gpu.New(gpu.Options{Devices: []int{p.Local % max(n, 1)}, Zeros: zeros, Group: group})
-	if err != nil {
-		return nil, errors.Join(err, group.Close())
+	if err := b.Follow(); err != nil {
+		// The context may be lost, so it is not closed: the process ends.
+		return failed("rank %d: %w", o.Join.Rank, err)
 	}
-	return b, nil
+	return b.Close()
 }

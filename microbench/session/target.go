@@ -273,6 +273,8 @@ type childOptions struct {
 	GPUs  []int           `json:"gpus,omitempty"`
 	Zeros bool            `json:"zeros,omitempty"`
 	Join  *launcher.Place `json:"join,omitempty"`
+	// Again is set for a child that takes another's place.
+	Again bool `json:"again,omitempty"`
 }
 
 // hostLimits are generous: nothing hangs there but for a bug, and a check of a
@@ -282,11 +284,11 @@ var hostLimits = child.Limits{Open: time.Minute, Prepare: 10 * time.Minute, Chec
 
 // startChild starts a backend in a process of its own.
 func startChild(o childOptions) (*child.Backend, error) {
-	options, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	c := child.Config{Command: func() *exec.Cmd { return ownCommand(ChildVerb, string(options)) }, Device: "GPU", Limits: child.DefaultLimits}
+	c := child.Config{Command: func() *exec.Cmd {
+		options, _ := json.Marshal(o) // words and numbers always can be
+		o.Again = true
+		return ownCommand(ChildVerb, string(options))
+	}, Device: "GPU", Limits: child.DefaultLimits}
 	if o.Kind == "host" {
 		c.Device, c.Limits = "host's measuring process", hostLimits
 	}
