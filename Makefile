@@ -44,7 +44,7 @@ cover:
 # The models against the recorded measurements in ../shared/data; says so and skips where they are absent.
 validate: build
 	mkdir -p docs
-	bin/bench validate ../shared/data --docs docs --known-errors reports/gate/known_errors.csv
+	bin/bench validate ../shared/data --docs docs --known-errors reports/gate/known_errors.csv --hosts predict/serving/fitted.json
 
 # What each parameter of the models buys, into docs/models-parameters.md; some quarter of an hour.
 ablation: build

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +13,14 @@ import (
 	"bench/datasets/importers"
 	"bench/reports"
 	"bench/reports/gate"
+	"bench/reports/services"
 
 	"github.com/spf13/cobra"
 )
 
 // validateCommand is for those who work on bench, hence hidden: make validate.
 func validateCommand() *cobra.Command {
-	var out, known string
+	var out, known, hosts string
 	c := &cobra.Command{
 		Use:     "validate DIR",
 		Hidden:  true,
@@ -29,6 +31,9 @@ func validateCommand() *cobra.Command {
 			if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "validate: skipped, there are no recorded measurements at %s\n", args[0])
 				return nil
+			}
+			if err := validateServices(filepath.Join(args[0], "serving"), out, hosts, cmd.ErrOrStderr()); err != nil {
+				return err
 			}
 			runs, err := recorded(args[0], cmd.ErrOrStderr())
 			if err != nil {
@@ -53,7 +58,34 @@ func validateCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&out, "docs", "docs", "folder to write to")
 	c.Flags().StringVar(&known, "known-errors", "", "also write the table of errors that gate --model knows")
+	c.Flags().StringVar(&hosts, "hosts", "", "also write the fitted times of the engines' hosts")
 	return c
+}
+
+// validateServices holds whole models against measured services, where there are
+// any, on a page of their own.
+func validateServices(dir, docs, hosts string, progress io.Writer) error {
+	if _, err := os.Stat(dir); err != nil {
+		fmt.Fprintf(progress, "serving: skipped, there are no recorded measurements at %s\n", dir)
+		return nil
+	}
+	run, _, err := importers.Import("serving", []string{dir})
+	if err != nil {
+		return err
+	}
+	v, err := services.Collect(run.Rows, datasets.TierCalibrated)
+	if err != nil {
+		return err
+	}
+	v.Run()
+	if err := writeFile(filepath.Join(docs, "validation-serving.md"), v.Markdown); err != nil || hosts == "" {
+		return err
+	}
+	return writeFile(hosts, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v.Hosts)
+	})
 }
 
 // recorded imports every format of which dir has a folder by its name.

@@ -44,6 +44,7 @@ type Coster struct {
 	// fallbacks says, by suite and operation, why the datasheet's time stands for
 	// the tier's.
 	fallbacks map[string]string
+	steps     map[string]*Steps
 }
 
 type cost struct {
@@ -54,7 +55,7 @@ type cost struct {
 // NewCoster prepares timing on a cluster at a tier.
 func NewCoster(c Cluster, tier datasets.Tier) *Coster {
 	return &Coster{cluster: c, tier: tier, at: predict.New(c.Device, tier), sheet: predict.New(c.Device, datasets.TierDatasheet),
-		known: map[any]cost{}, fallbacks: map[string]string{}}
+		known: map[any]cost{}, fallbacks: map[string]string{}, steps: map[string]*Steps{}}
 }
 
 func (c *Coster) time(w datasets.Workload) (datasets.Prediction, error) {

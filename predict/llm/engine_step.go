@@ -67,8 +67,16 @@ type Steps struct {
 }
 
 // Steps prepares the timing of steps. The layout must have come from
-// Layout.For.
+// Layout.For. The same model, layout and types share what was worked out.
 func (c *Coster) Steps(m datasets.Model, l Layout, s Serving) *Steps {
+	key := fmt.Sprint(m.ID, l, s.Type, s.KVType, s.Routing.Rule, s.Routing.Exponent, s.Formats, s.FusedRotary)
+	if c.steps[key] == nil {
+		c.steps[key] = c.newSteps(m, l, s)
+	}
+	return c.steps[key]
+}
+
+func (c *Coster) newSteps(m datasets.Model, l Layout, s Serving) *Steps {
 	p := pass{m: m, l: l, t: s.Type, kv: s.kv(), query: 1, routing: s.routing(), engine: true, fused: s.FusedRotary, formats: s.Formats}
 	return &Steps{coster: c, pass: p, tokens: map[[2]int64]StepTime{}, logits: map[[2]int64]StepTime{},
 		decode: map[[2]int64]StepTime{}, prefill: map[[2]int64]StepTime{}}

@@ -174,7 +174,10 @@ func (p pass) experts(s *stepItems, layers float64) {
 	if p.formats.Experts > 0 {
 		e.Type = Wide(p.t)
 	}
-	s.narrow(p.formats.Experts, func() { s.add("experts", layers, rankShare(e)) })
+	if holders > int64(l.TP) {
+		e = rankShare(e)
+	}
+	s.narrow(p.formats.Experts, func() { s.add("experts", layers, e) })
 	if m.SharedExperts > 0 {
 		p.feedForward(s, "shared expert", layers, m.SharedExperts*m.FFWidth)
 	}
@@ -184,8 +187,8 @@ func (p pass) experts(s *stepItems, layers float64) {
 }
 
 // rankShare is the most loaded rank's own rows of an expert-parallel layer, as a
-// layer of its experts alone: a rank neither multiplies, sums nor sorts what the
-// others chose.
+// layer of its experts alone: where tokens are sent to the ranks, a rank neither
+// multiplies, sums nor sorts what is for others.
 func rankShare(e datasets.MoELayer) datasets.MoELayer {
 	load, ok := predict.ExpectedRankLoad(&e)
 	if e.EP == 1 || !ok {

@@ -1,9 +1,9 @@
 package serving
 
 import (
-	"math"
 	"slices"
 
+	"bench/datasets/stats"
 	"bench/predict/llm"
 )
 
@@ -18,6 +18,8 @@ type Answer struct {
 	TPOTMeanS        float64 `json:"tpot_mean_s"`
 	ITLP99S          float64 `json:"itl_p99_s"`
 	LatencyMeanS     float64 `json:"latency_mean_s"`
+	// DecodeStepS is a step without prompts, on average.
+	DecodeStepS float64 `json:"decode_step_s"`
 	// Running sequences of a replica that decode, on average.
 	Running   float64          `json:"running_mean"`
 	Parts     Parts            `json:"parts"`
@@ -43,10 +45,6 @@ func (d Deployment) Predict(c *llm.Coster, l Load) (Answer, error) {
 	}
 	l.Requests = (l.Requests + int(shares) - 1) / int(shares)
 	o, err := s.Simulate(l)
-	if l.Staggered && l.Rate == 0 && err == nil {
-		l.RampS = mean(o.Latency)
-		o, err = s.Simulate(l)
-	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -66,8 +64,11 @@ func (d Deployment) Predict(c *llm.Coster, l Load) (Answer, error) {
 }
 
 func (o *Outcome) answer() Answer {
-	a := Answer{Parts: o.Parts, Running: o.Running, Preempted: o.Preempted, TTFTMeanS: mean(o.TTFT), TPOTMeanS: mean(o.TPOT),
-		LatencyMeanS: mean(o.Latency), TTFTMedianS: quantile(o.TTFT, 0.5), TTFTP99S: quantile(o.TTFT, 0.99), ITLP99S: gapQuantile(o.ITL, 0.99)}
+	a := Answer{Parts: o.Parts, Running: o.Running, Preempted: o.Preempted, TTFTMeanS: stats.Mean(o.TTFT), TPOTMeanS: stats.Mean(o.TPOT),
+		LatencyMeanS: stats.Mean(o.Latency), TTFTMedianS: stats.Quantile(o.TTFT, 0.5), TTFTP99S: stats.Quantile(o.TTFT, 0.99), ITLP99S: gapQuantile(o.ITL, 0.99)}
+	if o.DecodeSteps > 0 {
+		a.DecodeStepS = o.DecodeS / float64(o.DecodeSteps)
+	}
 	if o.Seconds > 0 {
 		a.RequestsPerS, a.OutputTokensPerS = float64(o.Requests)/o.Seconds, o.Tokens/o.Seconds
 	}
@@ -94,25 +95,6 @@ func (o *Outcome) binds() string {
 		}
 	}
 	return name
-}
-
-func mean(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	sum := 0.0
-	for _, x := range v {
-		sum += x
-	}
-	return sum / float64(len(v))
-}
-
-func quantile(v []float64, q float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	v = slices.Sorted(slices.Values(v))
-	return v[min(int(math.Ceil(q*float64(len(v))))-1, len(v)-1)]
 }
 
 func gapQuantile(gaps []Gap, q float64) float64 {

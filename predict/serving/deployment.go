@@ -2,6 +2,7 @@ package serving
 
 import (
 	"fmt"
+	"strings"
 
 	"bench/datasets"
 	"bench/predict/llm"
@@ -15,10 +16,8 @@ type Deployment struct {
 	Layout  llm.Layout
 	Serving llm.Serving
 	Engine  Engine
-	// PrefillGPUs, in servers of the same layout, compute prompts (disaggregated).
+	// PrefillServers, of the same layout, compute prompts (disaggregated).
 	PrefillServers int
-	// LaunchS is what the host takes to launch a kernel (eager engines).
-	LaunchS float64
 }
 
 // Memory of the fullest GPU.
@@ -46,7 +45,7 @@ func (d Deployment) Server(c *llm.Coster) (Server, error) {
 		return Server{}, fmt.Errorf("%s does not fit: %.1f GiB of weights, activations and buffers a GPU, and the engine has %.1f",
 			d.Model.ID, (memory.Weights+memory.Activations+memory.Buffers)/(1<<30), memory.Budget/(1<<30))
 	}
-	s := Server{Engine: d.Engine, Cost: c.Steps(d.Model, layout, d.Serving), CacheTokens: tokens, LaunchS: d.LaunchS,
+	s := Server{Engine: d.Engine, Cost: c.Steps(d.Model, layout, d.Serving), CacheTokens: tokens,
 		Launches: float64(d.Model.Layers) * layerKernels, PrefillServers: max(d.PrefillServers, 1)}
 	if layout.TP > 1 {
 		s.Launches += float64(d.Model.Layers) * reduceKernels
@@ -63,4 +62,104 @@ func (d Deployment) Server(c *llm.Coster) (Server, error) {
 		s.TransferS = memory.KVToken / bandwidth
 	}
 	return s, nil
+}
+
+// DeploymentOf is the deployment that a measured service had, under an engine.
+func DeploymentOf(w datasets.Serve, m datasets.Model, c llm.Cluster, e Engine) (Deployment, error) {
+	l := llm.Layout{TP: w.TP, PP: w.PP, DP: w.DP}
+	if m.Experts > 1 {
+		l.EP, l.ETP = w.EP, w.ETP
+		if w.EP*w.ETP != w.TP*w.DP {
+			l.EP, l.ETP = 1, 0 // not said
+		}
+	}
+	l, err := l.For(m, c.Device.NodeSize)
+	s := llm.Serving{Type: w.Type, KVType: w.KVType, FusedRotary: e.FusedRotary, Routing: datasets.Routing{Rule: datasets.RouteUniform}}
+	if m.ExpertBits > 0 {
+		s.Type, s.Formats.Experts = llm.Wide(w.Type), m.ExpertBits
+	}
+	return Deployment{Model: m, Cluster: c, Layout: l, Serving: s, Engine: e}, err
+}
+
+// Facts are what a benchmark's table does not print of how it was made; zeros are
+// the engine's defaults, and all requests counted.
+type Facts struct {
+	// Budget of tokens a step.
+	Budget int64 `json:"budget,omitempty"`
+	// Places is the most sequences that run at once; −1 is one fewer than the
+	// clients (TensorRT-LLM keeps a place for the dummy request that pads a graph).
+	Places int64 `json:"places,omitempty"`
+	// Waves is requests sent over concurrency.
+	Waves int `json:"waves,omitempty"`
+	// SkipFirst leaves the first half of the waves out of the figures.
+	SkipFirst bool `json:"skip_first,omitempty"`
+	// InStep clients (Load.InStep).
+	InStep bool `json:"in_step,omitempty"`
+}
+
+// apply changes engine and load to what the facts say.
+func (f Facts) apply(e *Engine, l *Load) {
+	if f.Budget > 0 {
+		e.Budget = f.Budget
+	}
+	switch {
+	case f.Places > 0:
+		e.MaxBatch = f.Places
+	case f.Places < 0:
+		e.MaxBatch = max(l.Concurrency-1, 1)
+	}
+	if f.Waves > 0 {
+		l.Requests = f.Waves * int(l.Concurrency)
+	}
+	if f.SkipFirst {
+		l.Warmup = 0.5
+	}
+	l.InStep = f.InStep
+}
+
+// Measured predicts a measured service: its TTFT, TPOT and time an output token.
+func (d Deployment) Measured(c *llm.Coster, w datasets.Serve, f Facts) (map[string]float64, Answer, error) {
+	l := Load{Input: w.InputTokens, Output: w.OutputTokens, Concurrency: w.Concurrency, Rate: w.Rate, Requests: int(w.Requests)}
+	f.apply(&d.Engine, &l)
+	a, err := d.Predict(c, l)
+	if err != nil {
+		return nil, a, err
+	}
+	out := map[string]float64{"ttft": a.TTFTMeanS, "tpot": a.TPOTMeanS, "request": a.LatencyMeanS, "itl": a.TPOTMeanS}
+	if a.OutputTokensPerS > 0 {
+		out["output_token"] = 1 / a.OutputTokensPerS
+	}
+	if w.Rate == 0 && w.Requests == w.Concurrency {
+		// A single batch: until its last prompt, and a step without any.
+		out["ttft"], out["tpot"] = a.TTFTP99S, a.DecodeStepS
+	} else if w.Rate == 0 && w.Concurrency > 0 {
+		// As tables derive it (see package importers): from the means of a full load.
+		n := float64(w.OutputTokens)
+		out["output_token"] = (a.TTFTMeanS + (n-1)*a.TPOTMeanS) / (n * float64(w.Concurrency))
+	}
+	return out, a, nil
+}
+
+// String is the facts in words, "" where they are the engine's defaults.
+func (f Facts) String() string {
+	var words []string
+	if f.Budget > 0 {
+		words = append(words, fmt.Sprintf("%d tokens a step", f.Budget))
+	}
+	switch {
+	case f.Places > 0:
+		words = append(words, fmt.Sprintf("at most %d sequences", f.Places))
+	case f.Places < 0:
+		words = append(words, "a place fewer than clients")
+	}
+	if f.Waves > 0 {
+		words = append(words, fmt.Sprintf("%d waves", f.Waves))
+	}
+	if f.SkipFirst {
+		words = append(words, "first half not counted")
+	}
+	if f.InStep {
+		words = append(words, "clients in step")
+	}
+	return strings.Join(words, ", ")
 }

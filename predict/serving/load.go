@@ -22,8 +22,10 @@ type Load struct {
 	Requests int
 	// RampS spreads the first requests of a closed loop over so many seconds.
 	RampS float64
-	// Staggered spreads them over the time that a request takes.
-	Staggered bool
+	// InStep keeps the clients of a closed loop in step for ever where all requests
+	// are equal. Otherwise the first ones get a random part of the output, so that
+	// they fall out of step, as jitter makes real clients do after some waves.
+	InStep bool
 	// Cached is the share of each prompt whose keys and values are there already.
 	Cached float64
 	// Warmup is the share of the requests, the first, that is not counted.
@@ -67,6 +69,8 @@ type request struct {
 	first, end          float64
 	// again is set where a preempted sequence computes its tokens again.
 	again bool
+	// cut requests stand in for those of clients out of step: only their TTFT counts.
+	cut bool
 }
 
 // requests draws them all; arrivals of a closed loop beyond the first places are
@@ -92,6 +96,9 @@ func (l Load) requests() []request {
 			r.arrival = l.RampS * float64(i) / float64(l.Concurrency)
 		}
 		r.input, r.output = int64(in.draw(rng)), int64(out.draw(rng))
+		if !l.InStep && l.Rate == 0 && int64(i) < l.Concurrency && n > int(l.Concurrency) {
+			r.output, r.cut = 1+rng.Int64N(r.output), true
+		}
 		// The last token is computed in any case: its logits are wanted.
 		r.left = max(r.input-int64(l.Cached*float64(r.input)), 1)
 		r.cached = r.input - r.left

@@ -17,8 +17,8 @@ type Server struct {
 	Cost   Coster
 	// CacheTokens fit in the KV cache; 0 is no limit.
 	CacheTokens int64
-	// Launches of kernels in a step, and what the host takes for each (eager).
-	Launches, LaunchS float64
+	// Launches of kernels in a step (eager).
+	Launches float64
 	// Prefill times the steps of the GPUs that compute prompts, of which there are
 	// PrefillServers, and TransferS is seconds to send a token's KV cache from them
 	// (disaggregated).
@@ -40,10 +40,12 @@ type Outcome struct {
 	ITL                 []Gap
 	// Busy is seconds of steps by part.
 	Parts Parts
-	// Occupancy is decoding sequences over those in flight, on average by time;
-	// Running decoding sequences, Steps how many there were.
-	Running float64
-	Steps   int
+	// Running is decoding sequences, on average by time; Steps how many there were,
+	// of which DecodeSteps took DecodeS and had no prompt in them.
+	Running     float64
+	Steps       int
+	DecodeS     float64
+	DecodeSteps int
 	// Queued is the share of the time in which requests waited for KV memory, and
 	// Preempted how often a sequence gave up its place.
 	Queued    float64
@@ -93,8 +95,10 @@ type simulation struct {
 	waiting, partly, running []int
 	used                     int64 // blocks of the cache
 	now, last, front         float64
-	err                      error
-	out                      Outcome
+	// paused is how long decoding has stood still for prompts.
+	paused float64
+	err    error
+	out    Outcome
 }
 
 // Simulate serves a load. Time stands in seconds from the first arrival.
@@ -235,7 +239,7 @@ func (m *simulation) step() {
 	device := t.Total()
 	seconds := device
 	if m.Engine.Eager {
-		seconds = max(device, m.Launches*m.LaunchS)
+		seconds = max(device, m.Launches*m.Engine.LaunchS)
 	}
 	seconds += m.Engine.HostStepS + m.Engine.HostTokenS*float64(b.Decode)
 	n := float64(steps)
@@ -245,6 +249,10 @@ func (m *simulation) step() {
 	}
 	m.out.Parts.add(t, prompt, seconds-device, n)
 	m.out.Steps += int(steps)
+	if len(b.Chunks) == 0 {
+		m.out.DecodeSteps += int(steps)
+		m.out.DecodeS += n * seconds
+	}
 	m.out.Running += n * seconds * float64(b.Decode)
 	if len(m.waiting) > 0 {
 		m.out.Queued += n * seconds
@@ -350,8 +358,16 @@ func (m *simulation) leap() int64 {
 // settle gives the step's tokens, ends sequences, and moves prompts that are
 // whole to the running.
 func (m *simulation) settle(decoding, took []int, steps int64, seconds float64) {
+	if len(decoding) == 0 && len(m.running) > 0 {
+		m.paused += float64(steps) * seconds
+	}
 	if len(decoding) > 0 {
-		m.out.ITL = append(m.out.ITL, Gap{seconds, float64(steps) * float64(len(decoding))})
+		even := steps
+		if m.paused > 0 {
+			m.out.ITL = append(m.out.ITL, Gap{seconds + m.paused, float64(len(decoding))})
+			m.paused, even = 0, even-1
+		}
+		m.out.ITL = append(m.out.ITL, Gap{seconds, float64(even) * float64(len(decoding))})
 		kept := m.running[:0]
 		for _, i := range m.running {
 			r := &m.all[i]
@@ -433,6 +449,9 @@ func (m *simulation) finish() {
 		o.Requests++
 		o.Tokens += float64(r.output)
 		o.TTFT = append(o.TTFT, r.first-r.arrival)
+		if r.cut {
+			continue
+		}
 		o.Latency = append(o.Latency, r.end-r.arrival)
 		if r.output > 1 {
 			o.TPOT = append(o.TPOT, (r.end-r.first)/float64(r.output-1))
