@@ -44,7 +44,7 @@ func defineWhole(fl *pflag.FlagSet, dtype string) {
 	text("kv-dtype", "", "element type of the KV cache (default 16 bits, or dtype where wider)")
 	text("format", "text", "text or json")
 	if !has("tier") {
-		fl.StringSlice("tier", nil, "one of "+words(datasets.Tiers)+" (default datasheet)")
+		fl.StringSlice("tier", nil, "one of "+words(datasets.Tiers)+" (default the best that there is)")
 	}
 	if !has("explain") {
 		fl.Bool("explain", false, "every term with its workload")
@@ -144,7 +144,9 @@ func readWhole(verb string, fl *pflag.FlagSet) (*whole, error) {
 	}
 	tiers, _ := fl.GetStringSlice("tier")
 	if len(tiers) == 0 {
-		tiers = []string{string(datasets.TierDatasheet)}
+		var best datasets.Tier
+		w.Device, best = bestTier(w.Device)
+		tiers = []string{string(best)}
 	}
 	if len(tiers) > 1 {
 		return nil, fmt.Errorf("predict %s: --tier names %d tiers, and a whole model is predicted at one", verb, len(tiers))

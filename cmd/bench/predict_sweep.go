@@ -18,16 +18,28 @@ const frontBatch = 1024
 
 func predictServe() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "serve --model NAME|FILE --device NAME|FILE --gpus N --context N [--pareto]",
-		Short: "Serving a whole model: a decode step and its cost, or the front of latency against cost",
-		Long: `serve is a decode step of a whole model. With --pareto it tries every layout of up to --gpus GPUs
-and batches from 1 to --batch (1024 where it is not given) in powers of two, and lists those that no other beats in both latency and cost.`,
-		Example: `  bench predict serve --model gpt-4-mqa --device h100-sxm --gpus 128 --context 8192 --dtype fp8 --batch 4096 --pareto --gpu-hour-usd 2`,
-		Args:    cobra.NoArgs,
+		Use:   "serve --model NAME|FILE --device NAME|FILE --isl N --osl N (--concurrency N | --rate R)",
+		Short: "Serving a whole model: tokens a second, latency and cost under a load",
+		Long: `serve simulates an engine (--engine) under a load of requests of --isl tokens in and --osl out, --concurrency at
+a time or --rate a second: throughput, time to first token, time a further token, cost, what binds, and a range.
+--ttft and --tpot find the highest load that keeps them, with --rate the fewest GPUs. --pareto lists the layouts
+and loads that no other beats in both tokens a second a user and a GPU.
+
+With --context in place of --isl it is one decode step, and --pareto lists the front of its latency against cost
+over layouts of up to --gpus GPUs and batches of up to --batch.`,
+		Example: `  bench predict serve --model llama-3-70b --device h100-sxm --tp 4 --dtype fp8 --isl 1024 --osl 1024 --concurrency 16
+  bench predict serve --model llama-3-70b --device h100-sxm --tp 4 --dtype fp8 --isl 1024 --osl 1024 --ttft 500ms --tpot 30ms
+  bench predict serve --model qwen3-235b-a22b --device h100-sxm --gpus 16 --dtype fp8 --isl 1024 --osl 1024 --engine trtllm --pareto
+  bench predict serve --model gpt-4-mqa --device h100-sxm --gpus 128 --context 8192 --dtype fp8 --batch 4096 --pareto --gpu-hour-usd 2`,
+		Args: cobra.NoArgs,
 	}
 	pareto := c.Flags().Bool("pareto", false, "list the front of latency against cost over layouts and batches, fastest first")
 	defineWhole(c.Flags(), "bf16")
+	defineService(c.Flags())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("context") {
+			return runService(cmd)
+		}
 		if !*pareto {
 			return runServing(cmd, "decode")
 		}

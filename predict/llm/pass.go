@@ -22,6 +22,9 @@ type pass struct {
 	// projection are timed apart (kernels, Steps.logitWork), residual additions
 	// are fused in the norms, and collectives of a node are the engine's own.
 	engine bool
+	// training passes multiply each expert's tokens as a product of their own, as
+	// training's grouped kernels do with their large batches.
+	training bool
 	// fused attention kernels do the rotary embedding.
 	fused bool
 	// formats are those of weights narrower than the products' type.
@@ -177,7 +180,18 @@ func (p pass) experts(s *stepItems, layers float64) {
 	if holders > int64(l.TP) {
 		e = rankShare(e)
 	}
-	s.narrow(p.formats.Experts, func() { s.add("experts", layers, e) })
+	if p.training {
+		each, local := ceilDiv(e.Tokens*m.TopK, m.Experts), float64(m.Experts/int64(l.EP))
+		up, inner := int64(1), ceilDiv(m.FFWidth, int64(l.ETP))
+		if m.Gated {
+			up = 2
+		}
+		s.gemm("experts up", layers*local, p.t, each, up*inner, m.Hidden)
+		s.gemm("experts down", layers*local, p.t, each, m.Hidden, inner)
+		p.activation(s, layers, int64(float64(each)*local), inner)
+	} else {
+		s.narrow(p.formats.Experts, func() { s.add("experts", layers, e) })
+	}
 	if m.SharedExperts > 0 {
 		p.feedForward(s, "shared expert", layers, m.SharedExperts*m.FFWidth)
 	}

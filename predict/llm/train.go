@@ -55,7 +55,7 @@ func (c *Coster) TrainStep(m datasets.Model, l Layout, t Training) (*TrainStep, 
 	}
 	out := &TrainStep{MicroBatches: t.MicroBatches(l), Memory: l.TrainMemory(m, t), Fallbacks: c.fallbacks}
 	p := pass{m: m, l: l, t: t.Type, batch: t.MicroBatch, query: t.Sequence, ctx: t.Sequence, logits: t.MicroBatch * t.Sequence,
-		routing: datasets.Routing{Rule: datasets.RouteBalanced}}
+		training: true, routing: datasets.Routing{Rule: datasets.RouteBalanced}}
 	through, slowest, mostOnce := 0.0, 0.0, 0.0
 	var replicas float64
 	seen := map[stageKind]*stageWork{}

@@ -54,11 +54,7 @@ func (d Deployment) Predict(c *llm.Coster, l Load) (Answer, error) {
 	scale := float64(shares)
 	a.RequestsPerS *= scale
 	a.OutputTokensPerS *= scale
-	gpus := layout.GPUs()
-	if d.Engine.Policy == Disaggregated {
-		gpus *= 1 + s.PrefillServers
-	}
-	a.PerGPU = a.OutputTokensPerS / float64(gpus)
+	a.PerGPU = a.OutputTokensPerS / float64(d.GPUs())
 	a.Binds = o.binds()
 	return a, nil
 }
@@ -85,6 +81,9 @@ func (o *Outcome) binds() string {
 		return "KV capacity: requests queue"
 	}
 	p := o.Parts
+	if o.Launching > (p.Prefill+p.Weights+p.KV+p.Communication+p.Host)/2 {
+		return "host: the device waits for launches"
+	}
 	name, most := "", 0.0
 	for _, x := range []struct {
 		name    string

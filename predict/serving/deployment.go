@@ -20,6 +20,15 @@ type Deployment struct {
 	PrefillServers int
 }
 
+// GPUs that it takes, those that compute prompts apart included.
+func (d Deployment) GPUs() int {
+	n := d.Layout.GPUs()
+	if d.Engine.Policy == Disaggregated {
+		n *= 1 + max(d.PrefillServers, 1)
+	}
+	return n
+}
+
 // Memory of the fullest GPU.
 func (d Deployment) Memory() llm.EngineMemory {
 	e := d.Engine

@@ -160,6 +160,15 @@ func (e Engine) withHost() Engine {
 	return e
 }
 
+// Launching is the engine without captured graphs.
+func (e Engine) Launching() Engine {
+	e.Eager = true
+	if e.LaunchS == 0 {
+		e.LaunchS = roughLaunchS
+	}
+	return e
+}
+
 // Rough is the engine with a host that nothing was fitted for.
 func (e Engine) Rough() Engine {
 	e.HostStepS, e.HostTokenS, e.HostRequestS, e.Fitted, e.Ranges = roughStepS, roughTokenS, roughRequestS, "", nil

@@ -46,6 +46,8 @@ type Outcome struct {
 	Steps       int
 	DecodeS     float64
 	DecodeSteps int
+	// Launching is seconds of steps in which the device waited for launches.
+	Launching float64
 	// Queued is the share of the time in which requests waited for KV memory, and
 	// Preempted how often a sequence gave up its place.
 	Queued    float64
@@ -238,8 +240,9 @@ func (m *simulation) step() {
 	}
 	device := t.Total()
 	seconds := device
-	if m.Engine.Eager {
-		seconds = max(device, m.Launches*m.Engine.LaunchS)
+	if floor := m.Launches * m.Engine.LaunchS; m.Engine.Eager && floor > device {
+		seconds = floor
+		m.out.Launching += float64(steps) * floor
 	}
 	seconds += m.Engine.HostStepS + m.Engine.HostTokenS*float64(b.Decode)
 	n := float64(steps)
