@@ -70,8 +70,9 @@ func readService(cmd *cobra.Command) (*service, error) {
 		Concurrency: long("concurrency"), Rate: real("rate")}
 	s.load.Requests, _ = fl.GetInt("requests")
 	s.load.Seed, _ = fl.GetUint64("seed")
-	s.aims.TTFT, _ = fl.GetDuration("ttft")
-	s.aims.TPOT, _ = fl.GetDuration("tpot")
+	ttft, _ := fl.GetDuration("ttft")
+	tpot, _ := fl.GetDuration("tpot")
+	s.aims = serving.Aims{TTFT: ttft.Seconds(), TPOT: tpot.Seconds()}
 	pareto, _ := fl.GetBool("pareto")
 	if s.load.Concurrency == 0 && s.load.Rate == 0 {
 		if !pareto && !s.aims.Set() {

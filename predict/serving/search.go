@@ -9,14 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"bench/datasets"
 	"bench/predict/llm"
 )
 
-// Aims are what a service must keep, on average; 0 is any.
-type Aims struct{ TTFT, TPOT time.Duration }
+// Aims are what a service must keep, in seconds on average; 0 is any.
+type Aims struct{ TTFT, TPOT float64 }
 
 // Set reports whether there is one.
 func (a Aims) Set() bool { return a.TTFT > 0 || a.TPOT > 0 }
@@ -24,17 +23,17 @@ func (a Aims) Set() bool { return a.TTFT > 0 || a.TPOT > 0 }
 func (a Aims) String() string {
 	var s []string
 	if a.TTFT > 0 {
-		s = append(s, "TTFT "+a.TTFT.String())
+		s = append(s, fmt.Sprintf("TTFT %g ms", 1e3*a.TTFT))
 	}
 	if a.TPOT > 0 {
-		s = append(s, "TPOT "+a.TPOT.String())
+		s = append(s, fmt.Sprintf("TPOT %g ms", 1e3*a.TPOT))
 	}
 	return strings.Join(s, " and ")
 }
 
 // kept reports whether an answer keeps them.
 func (a Aims) kept(x Answer) bool {
-	return x.Fits && (a.TTFT == 0 || x.TTFTMeanS <= a.TTFT.Seconds()) && (a.TPOT == 0 || x.TPOTMeanS <= a.TPOT.Seconds())
+	return x.Fits && (a.TTFT == 0 || x.TTFTMeanS <= a.TTFT) && (a.TPOT == 0 || x.TPOTMeanS <= a.TPOT)
 }
 
 // mostClients bounds the search for a load.
