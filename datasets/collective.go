@@ -83,6 +83,13 @@ func (c Collective) BusFactor() float64 {
 	return 1
 }
 
+// rates are the additions, and the algorithm's and the bus's bandwidth: what a
+// collective reads and writes is not its bandwidth.
+func (c Collective) rates(seconds float64) Rates {
+	algorithm := float64(c.SizeBytes) / seconds
+	return Rates{FLOPPerS: c.FLOPs() / seconds, AlgorithmBytesPerS: algorithm, BusBytesPerS: algorithm * c.BusFactor()}
+}
+
 // WireBytes is what a rank must send without reduction in a switch: the size
 // times BusFactor (for all_reduce: Patarasuk and Yuan, "Bandwidth optimal
 // all-reduce algorithms", JPDC 69(2), 2009).

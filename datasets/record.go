@@ -14,21 +14,18 @@ var errNoWorkload = errors.New("a row has no workload")
 // query the file and never read back.
 type record struct {
 	cells
-	runID          string
-	key            string
-	suite          string
-	row            *Row
-	flop           float64
-	bytes          float64
-	wireBytes      float64
-	intensity      float64
-	flopPerS       float64
-	bandwidth      float64
-	algorithm, bus float64
-	tokensPerS     float64
-	imbalance      float64
-	tiers          [4]flatPrediction
-	checked        bool
+	runID     string
+	key       string
+	suite     string
+	row       *Row
+	flop      float64
+	bytes     float64
+	wireBytes float64
+	intensity float64
+	rates     Rates
+	imbalance float64
+	tiers     [4]flatPrediction
+	checked   bool
 }
 
 // flatPrediction is one tier's prediction, its terms as parallel lists.
@@ -62,7 +59,7 @@ func (c *record) flatten(r *Row, runID string) error {
 	c.flop, c.bytes, c.wireBytes = w.FLOPs(), w.Bytes(), w.WireBytes()
 	c.intensity = intensity(c.flop, c.bytes)
 	c.checked = r.Measurement.Checked > 0
-	c.derive(w, &r.Measurement)
+	c.rates, c.imbalance = r.Rates(), r.Measurement.Imbalance()
 	for _, p := range r.Predictions {
 		i := slices.Index(Tiers, p.Tier)
 		if i < 0 || c.tiers[i].present {
@@ -80,29 +77,6 @@ func (c *record) flatten(r *Row, runID string) error {
 		}
 	}
 	return nil
-}
-
-// derive computes the rates of a usable measurement.
-func (c *record) derive(w Workload, m *Measurement) {
-	if m.MeanLoad > 0 {
-		c.imbalance = m.MaxLoad / m.MeanLoad
-	}
-	if !m.Usable() {
-		return
-	}
-	c.flopPerS = c.flop / m.TimeS
-	switch w := w.(type) {
-	case Collective:
-		c.algorithm = float64(w.SizeBytes) / m.TimeS
-		c.bus = c.algorithm * w.BusFactor()
-		return
-	case Stream:
-		if w.Kernel == "latency" {
-			return // one load after another is no bandwidth
-		}
-	}
-	c.tokensPerS = TokensOf(w) / m.TimeS
-	c.bandwidth = c.bytes / m.TimeS
 }
 
 // restore rebuilds what flatten took apart. Where the workload's columns were

@@ -108,6 +108,7 @@ func randomRows(seed uint64, n int) []Row {
 				row.Predictions = append(row.Predictions, Prediction{Tier: t, NotPredicted: "no datasheet bandwidth"})
 			case 1:
 				row.Predictions = append(row.Predictions, Prediction{Tier: t, Seconds: r.Float64(), Rule: "max", Binds: "memory",
+					LowS: r.Float64(), HighS: r.Float64(), Machine: "h100-sxm", Stack: "cublas-12",
 					Terms: []Term{{"compute", r.Float64()}, {"memory", r.Float64()}}})
 			case 2:
 				row.Predictions = append(row.Predictions, Prediction{Tier: t}) // zero seconds, but predicted

@@ -162,11 +162,11 @@ func derivedFields() []field {
 		float("bytes", func(r *record) *float64 { return &r.bytes }),
 		float("wire_bytes", func(r *record) *float64 { return &r.wireBytes }),
 		float("intensity_flop_per_byte", func(r *record) *float64 { return &r.intensity }),
-		float("flop_per_s", func(r *record) *float64 { return &r.flopPerS }),
-		float("bandwidth_bytes_per_s", func(r *record) *float64 { return &r.bandwidth }),
-		float("algorithm_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.algorithm }),
-		float("bus_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.bus }),
-		float("tokens_per_s", func(r *record) *float64 { return &r.tokensPerS }),
+		float("flop_per_s", func(r *record) *float64 { return &r.rates.FLOPPerS }),
+		float("bandwidth_bytes_per_s", func(r *record) *float64 { return &r.rates.BandwidthBytesPerS }),
+		float("algorithm_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.rates.AlgorithmBytesPerS }),
+		float("bus_bandwidth_bytes_per_s", func(r *record) *float64 { return &r.rates.BusBytesPerS }),
+		float("tokens_per_s", func(r *record) *float64 { return &r.rates.TokensPerS }),
 		float("imbalance", func(r *record) *float64 { return &r.imbalance }),
 	}
 	for i := range list {

@@ -122,6 +122,14 @@ func (s Stream) Bytes() float64 {
 	return float64(s.SizeBytes)
 }
 
+// rates of latency are none: one load after another is no measure of bandwidth.
+func (s Stream) rates(seconds float64) Rates {
+	if s.Kernel == "latency" {
+		return Rates{}
+	}
+	return Rates{FLOPPerS: s.FLOPs() / seconds, BandwidthBytesPerS: s.Bytes() / seconds}
+}
+
 // WriteAllocateBytes is the further traffic of a cache that fetches each line
 // before a plain store overwrites it: one read for every byte written.
 func (s Stream) WriteAllocateBytes() float64 {

@@ -96,24 +96,19 @@ func formulasOf(w datasets.Workload) (flop, bytes, wire [2]string) {
 // ratesOf are the rates that a report shows, from the time measured.
 func ratesOf(w datasets.Workload, seconds float64) []formula {
 	var out []formula
-	rate := func(name, words string, amount float64, unit string) {
-		if amount > 0 && seconds > 0 {
-			out = append(out, formula{name, words, fmt.Sprintf("%s / %s", num(amount), num(seconds)), amount / seconds, unit})
+	rate := func(name, words string, amount, rate float64, unit string) {
+		if rate > 0 {
+			out = append(out, formula{name, words, fmt.Sprintf("%s / %s", num(amount), num(seconds)), rate, unit})
 		}
 	}
-	switch w := w.(type) {
-	case datasets.Collective:
-		rate("algorithm", "size over time", float64(w.SizeBytes), "bytes/s")
-		rate("bus", "size × bus factor over time", float64(w.SizeBytes)*w.BusFactor(), "bytes/s")
-		return out
-	case datasets.Stream:
-		if w.Kernel == "latency" || w.Kernel == "launch" {
-			return nil
-		}
+	r := datasets.RatesOf(w, seconds)
+	rate("arithmetic", "FLOP over time", w.FLOPs(), r.FLOPPerS, "FLOP/s")
+	rate("bandwidth", "bytes over time", w.Bytes(), r.BandwidthBytesPerS, "bytes/s")
+	rate("throughput", "tokens over time", datasets.TokensOf(w), r.TokensPerS, "tokens/s")
+	if c, ok := w.(datasets.Collective); ok {
+		rate("algorithm", "size over time", float64(c.SizeBytes), r.AlgorithmBytesPerS, "bytes/s")
+		rate("bus", "size × bus factor over time", c.WireBytes(), r.BusBytesPerS, "bytes/s")
 	}
-	rate("arithmetic", "FLOP over time", w.FLOPs(), "FLOP/s")
-	rate("bandwidth", "bytes over time", w.Bytes(), "bytes/s")
-	rate("throughput", "tokens over time", datasets.TokensOf(w), "tokens/s")
 	return out
 }
 

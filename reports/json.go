@@ -128,27 +128,13 @@ func (r *Report) jsonRow(j *Joined) JSONRow {
 		Tool: m.Origin.Tool, File: m.Origin.File, Record: m.Origin.Record,
 		ActiveExperts: m.ActiveExperts, MaxLoad: m.MaxLoad, MeanLoad: m.MeanLoad, Slowdown: r.Slowdown(j),
 		Predictions: make([]JSONPrediction, len(j.Predictions))}
-	if m.MeanLoad > 0 {
-		row.Imbalance = m.MaxLoad / m.MeanLoad
+	if m.Usable() {
+		row.TimeS, row.LowS, row.HighS, row.Confidence = m.TimeS, m.LowS, m.HighS, m.Confidence
 	}
-	if t := m.TimeS; m.Usable() {
-		row.TimeS, row.LowS, row.HighS, row.Confidence = t, m.LowS, m.HighS, m.Confidence
-		row.FLOPPerS, row.BandwidthPerS = w.FLOPs()/t, w.Bytes()/t
-		switch w := w.(type) {
-		case datasets.Collective:
-			// What a collective reads and writes is not its bandwidth.
-			row.BandwidthPerS, row.FLOPPerS = 0, 0
-			row.AlgoBandwidthPerS = float64(w.SizeBytes) / t
-			row.BusBandwidthPerS = row.AlgoBandwidthPerS * w.BusFactor()
-		case datasets.Attention:
-			row.TokensPerS = float64(w.Batch*w.QueryTokens) / t
-		case datasets.DecodeLayer:
-			row.TokensPerS = float64(w.Batch) / t
-		}
-		if row.TokensPerS > 0 && j.BandwidthBytesPerS > 0 {
-			row.MemoryShare = row.BandwidthPerS / j.BandwidthBytesPerS
-		}
-	}
+	rates := j.Row.Rates()
+	row.FLOPPerS, row.BandwidthPerS, row.TokensPerS = rates.FLOPPerS, rates.BandwidthBytesPerS, rates.TokensPerS
+	row.AlgoBandwidthPerS, row.BusBandwidthPerS, row.Imbalance = rates.AlgorithmBytesPerS, rates.BusBytesPerS, m.Imbalance()
+	row.MemoryShare = j.memoryShare()
 	for i := range j.Predictions {
 		row.Predictions[i] = JSONPrediction{Prediction: j.Predictions[i]}
 		if e, ok := j.Error(i); ok {

@@ -96,10 +96,10 @@ func (r *Report) onGPU(j *Joined) bool {
 // Extras are up to two short facts beside a measured time: the suite's own
 // figures (a rate, a bandwidth, a load), "" where there is none.
 func (r *Report) Extras(j *Joined) (left, right string) {
-	t := j.Row.Measurement.TimeS
 	if !j.Row.Measurement.Usable() {
 		return "", ""
 	}
+	rates := j.Row.Rates()
 	switch w := j.Row.Workload.(type) {
 	case datasets.Stream:
 		if w.Kernel == "latency" || w.Kernel == "launch" {
@@ -108,22 +108,22 @@ func (r *Report) Extras(j *Joined) (left, right string) {
 		if wa := w.WriteAllocateBytes(); wa > 0 && !r.onGPU(j) {
 			left = fmt.Sprintf("+%.0f %% write-allocate", wa/w.Bytes()*100)
 		}
-		return left, BytesPerSecond(w.Bytes() / t)
+		return left, BytesPerSecond(rates.BandwidthBytesPerS)
 	case datasets.GEMM:
-		return "", FLOPsPerSecond(w.FLOPs() / t)
+		return "", FLOPsPerSecond(rates.FLOPPerS)
 	case datasets.Collective:
-		algo := float64(w.SizeBytes) / t
-		return "algo " + BytesPerSecond(algo), "bus " + BytesPerSecond(algo*w.BusFactor())
-	case datasets.Attention:
-		return rates(w, w.Batch*w.QueryTokens, j)
-	case datasets.DecodeLayer:
-		return rates(w, w.Batch, j)
+		return "algo " + BytesPerSecond(rates.AlgorithmBytesPerS), "bus " + BytesPerSecond(rates.BusBytesPerS)
+	case datasets.Attention, datasets.DecodeLayer:
+		if s := j.memoryShare(); s > 0 {
+			right = Percent(s) + " of memory"
+		}
+		return PerSecond(rates.TokensPerS) + " tokens/s", right
 	case datasets.MoELayer:
 		m := &j.Row.Measurement
 		if m.ActiveExperts > 0 {
 			left = fmt.Sprintf("%d of %d experts active", m.ActiveExperts, w.Experts)
-			if m.MeanLoad > 0 {
-				left += fmt.Sprintf(", imbalance %.2f", m.MaxLoad/m.MeanLoad)
+			if i := m.Imbalance(); i > 0 {
+				left += fmt.Sprintf(", imbalance %.2f", i)
 			}
 		}
 		if s := r.Slowdown(j); s > 0 {
@@ -134,15 +134,17 @@ func (r *Report) Extras(j *Joined) (left, right string) {
 	return "", ""
 }
 
-// rates is tokens a second, and the share of the memory ceiling: the workload's
-// least traffic at the device's bandwidth, over the time measured.
-func rates(w datasets.Workload, tokens int64, j *Joined) (left, right string) {
-	t := j.Row.Measurement.TimeS
-	left = PerSecond(float64(tokens)/t) + " tokens/s"
-	if bw := j.BandwidthBytesPerS; bw > 0 {
-		right = Percent(w.Bytes()/t/bw) + " of memory"
+// memoryShare of a decode step or attention kernel is its least traffic over the
+// time measured, as a share of the device's memory bandwidth; 0 where it is not
+// known or not of that kind.
+func (j *Joined) memoryShare() float64 {
+	switch j.Row.Workload.(type) {
+	case datasets.Attention, datasets.DecodeLayer:
+		if j.BandwidthBytesPerS > 0 {
+			return j.Row.Rates().BandwidthBytesPerS / j.BandwidthBytesPerS
+		}
 	}
-	return left, right
+	return 0
 }
 
 // Interval is a measured median with the half width of its confidence interval
