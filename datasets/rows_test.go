@@ -14,7 +14,7 @@ func randomWorkload(r *rand.Rand) Workload {
 	dtype := DTypes[r.IntN(len(DTypes))]
 	cache := []Cache{"", Hot, Cold}[r.IntN(3)]
 	maybe := func(s ...string) string { return append(s, "")[r.IntN(len(s)+1)] }
-	switch r.IntN(7) {
+	switch r.IntN(8) {
 	case 0:
 		s := Stream{Kernel: "triad", Type: dtype, SizeBytes: n(), Ranks: ranks()}
 		if r.IntN(2) == 0 {
@@ -38,6 +38,16 @@ func randomWorkload(r *rand.Rand) Workload {
 	case 5:
 		return ModelPass{Model: maybe("llama 7B Q4_K - Medium"), Type: dtype, Format: maybe("q4_k"), WeightBytes: n(), Parameters: n(),
 			QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(), Ranks: ranks()}
+	case 6:
+		s := Serve{Kernel: ServeFigures[r.IntN(len(ServeFigures))], Type: dtype, KVType: DType(maybe("fp8")), Format: maybe("mxfp4"),
+			Model: maybe("llama-3.1-8b"), InputTokens: n(), OutputTokens: n(), Requests: r.Int64N(2) * n(), TP: ranks(), PP: ranks(),
+			DP: ranks(), EP: ranks(), ETP: ranks(), Ranks: ranks()}
+		if r.IntN(2) == 0 {
+			s.Concurrency = n()
+		} else {
+			s.Rate = r.ExpFloat64()
+		}
+		return s
 	case 4:
 		kv := n()
 		return DecodeLayer{Model: maybe("llama-2-7b"), Type: dtype, Batch: n(), ContextTokens: n(), Hidden: n(), Heads: kv * 2, KVHeads: kv,
