@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
+.PHONY: devices-doc build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -107,6 +107,10 @@ fresh: build
 # All that is generated, the slow ones too; fails where it is not what is committed.
 generated: claims validate ablation mutations stopping-study kernels-doc
 	git diff --exit-code --stat -- docs reports/gate/known_errors.csv
+
+# The catalogue as a document.
+devices-doc: build
+	bin/bench catalog --format md >docs/devices.md
 
 clean:
 	rm -rf bin

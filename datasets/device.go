@@ -1,6 +1,8 @@
 package datasets
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -64,15 +66,24 @@ type Device struct {
 
 	// LinkBandwidth is NVLink's, one direction, all links of one GPU together.
 	LinkBandwidth Figure `json:"link_bandwidth_bytes_per_s"`
+	// PeerBandwidth is what two GPUs have between them, one direction, where links
+	// go from each to each without a switch; 0 is all of LinkBandwidth.
+	PeerBandwidth Figure `json:"peer_bandwidth_bytes_per_s"`
 	// SwitchReduces is set where the switch can add (NVLink SHARP).
 	SwitchReduces bool `json:"switch_reduces"`
-	// PCIeBandwidth is one direction of the host link.
+	// PCIeBandwidth is one direction of the link to the host, PCIe or NVLink-C2C.
 	PCIeBandwidth Figure `json:"pcie_bandwidth_bytes_per_s"`
-	// NetworkBandwidth is one direction between nodes, for each GPU.
-	NetworkBandwidth Figure `json:"network_bandwidth_bytes_per_s"`
+	// NetworkBandwidth is one direction between nodes, for each GPU: the node's
+	// cards together over its GPUs. NetworkCardBandwidth is a single card's, 0 where
+	// each GPU has one of its own.
+	NetworkBandwidth     Figure `json:"network_bandwidth_bytes_per_s"`
+	NetworkCardBandwidth Figure `json:"network_card_bandwidth_bytes_per_s"`
 	// NodeSize is how many of these LinkBandwidth joins: 8 on an HGX board, 2
-	// under an NVLink bridge.
-	NodeSize int    `json:"node_size"`
+	// under an NVLink bridge, 72 in an NVL72 rack.
+	NodeSize int `json:"node_size"`
+	// HostSize is GPUs a host where the links join several hosts (4 in an NVL72),
+	// else 0.
+	HostSize int    `json:"host_size,omitempty"`
 	TDPWatt  Figure `json:"tdp_watt"`
 
 	// Ceilings are measured peaks of this very device, or nil.
@@ -182,6 +193,8 @@ func (d *Device) Validate() error {
 		return fmt.Errorf("units is %d, and must be at least 1", d.Units)
 	case d.NodeSize < 0:
 		return fmt.Errorf("node_size is %d, and must not be negative", d.NodeSize)
+	case d.HostSize < 0:
+		return fmt.Errorf("host_size is %d, and must not be negative", d.HostSize)
 	}
 	for t, f := range d.PeakFLOPs {
 		if t.Size() == 0 {
@@ -199,19 +212,60 @@ func (d *Device) Validate() error {
 			return err
 		}
 	}
-	for _, f := range []struct {
-		name   string
-		figure Figure
-	}{
-		{"clock_hz", d.ClockHz}, {"vector_flop_per_s", d.VectorFLOPs},
-		{"memory_bytes", d.MemoryBytes}, {"memory_bandwidth_bytes_per_s", d.MemoryBandwidth},
-		{"link_bandwidth_bytes_per_s", d.LinkBandwidth}, {"pcie_bandwidth_bytes_per_s", d.PCIeBandwidth},
-		{"network_bandwidth_bytes_per_s", d.NetworkBandwidth}, {"tdp_watt", d.TDPWatt},
-	} {
-		if err := f.figure.validate(f.name); err != nil {
+	for name, f := range d.figures() {
+		if err := f.validate(name); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// figures are the figures that are neither a type's nor a cache's, by JSON name.
+func (d *Device) figures() map[string]*Figure {
+	return map[string]*Figure{
+		"clock_hz": &d.ClockHz, "vector_flop_per_s": &d.VectorFLOPs,
+		"memory_bytes": &d.MemoryBytes, "memory_bandwidth_bytes_per_s": &d.MemoryBandwidth,
+		"link_bandwidth_bytes_per_s": &d.LinkBandwidth, "peer_bandwidth_bytes_per_s": &d.PeerBandwidth,
+		"pcie_bandwidth_bytes_per_s": &d.PCIeBandwidth, "network_bandwidth_bytes_per_s": &d.NetworkBandwidth,
+		"network_card_bandwidth_bytes_per_s": &d.NetworkCardBandwidth, "tdp_watt": &d.TDPWatt,
+	}
+}
+
+// Attribute gives every figure that has no source the one of what is passed: a
+// published one.
+func (d *Device) Attribute(source func(own string) string) {
+	set := func(f *Figure) {
+		if f.Value != 0 && f.Origin == "" {
+			f.Origin, f.Source = Datasheet, source(f.Source)
+		}
+	}
+	for _, f := range d.figures() {
+		set(f)
+	}
+	for t, f := range d.PeakFLOPs {
+		set(&f)
+		d.PeakFLOPs[t] = f
+	}
+	for i := range d.Caches {
+		set(&d.Caches[i].SizeBytes)
+	}
+}
+
+// UnmarshalJSON reads a figure, or a plain number whose source is its file.
+func (f *Figure) UnmarshalJSON(b []byte) error {
+	var v float64
+	if json.Unmarshal(b, &v) == nil && string(b) != "null" {
+		*f = Figure{Value: v}
+		return nil
+	}
+	type plain Figure
+	var p plain
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return err
+	}
+	*f = Figure(p)
 	return nil
 }
 

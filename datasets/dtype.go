@@ -5,7 +5,8 @@ import "fmt"
 // DType is the element type of a workload's operands.
 type DType string
 
-// The element types, named as the field names them. FP8 is E4M3, FP4 E2M1.
+// The element types, named as the field names them. FP8 is E4M3, FP4
+// E2M1.
 const (
 	FP64 DType = "fp64"
 	FP32 DType = "fp32"
@@ -13,16 +14,16 @@ const (
 	BF16 DType = "bf16"
 	FP16 DType = "fp16"
 	FP8  DType = "fp8"
-	FP4  DType = "fp4"
 	INT8 DType = "int8"
+	FP4  DType = "fp4"
 	INT4 DType = "int4"
 	I64  DType = "int64"
 )
 
 // DTypes lists every known element type.
-var DTypes = []DType{FP64, FP32, TF32, BF16, FP16, FP8, FP4, INT8, INT4, I64}
+var DTypes = []DType{FP64, FP32, TF32, BF16, FP16, FP8, INT8, FP4, INT4, I64}
 
-// Size is the width of one element in bytes (0.5 for int4 and fp4), and 0 for an
+// Size is the width of one element in bytes (0.5 for four bits), and 0 for an
 // unknown type.
 func (d DType) Size() float64 {
 	switch d {
@@ -34,7 +35,7 @@ func (d DType) Size() float64 {
 		return 2
 	case FP8, INT8:
 		return 1
-	case INT4, FP4:
+	case FP4, INT4:
 		return 0.5
 	}
 	return 0

@@ -55,7 +55,7 @@ func (m MoELayer) Matrices() int64 {
 
 // ExpertBytes is the weights of one expert on one rank.
 func (m MoELayer) ExpertBytes() float64 {
-	return float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * WidthsOf(m.Type, m.Format).Weight
+	return float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * m.Type.Size()
 }
 
 // FLOPs is the expert products of all tokens (2 a weight and choice) and, for
@@ -77,8 +77,7 @@ func (m MoELayer) Bytes() float64 {
 	if m.Routing.Rule == RouteBalanced {
 		awake = min(float64(m.Experts), float64(m.Tokens)*float64(m.TopK))
 	}
-	w := WidthsOf(m.Type, m.Format)
-	tokens := float64(m.Tokens) * float64(m.Hidden) * (w.Activation + w.Result)
+	tokens := float64(m.Tokens) * float64(m.Hidden) * (m.Type.Size() + m.Type.OutSize())
 	if m.Kernel == "experts" {
 		return awake/float64(max(m.EP, 1))*m.ExpertBytes() + tokens
 	}

@@ -191,7 +191,7 @@ func (a *axes) check() error {
 func (a *axes) types() []datasets.DType {
 	var out []datasets.DType
 	for _, d := range datasets.DTypes {
-		if _, ok := a.dev.PeakFLOPs[d]; ok {
+		if _, ok := a.dev.PeakFLOPs[d]; ok && d != datasets.FP4 { // of which there is no kernel
 			out = append(out, d)
 		}
 	}

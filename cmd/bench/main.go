@@ -35,6 +35,7 @@ const (
 // is a file with such a function, and a line here.
 var verbs = []func() *cobra.Command{
 	devicesCommand,
+	catalogCommand,
 	runCommand,
 	importCommand,
 	predictCommand,

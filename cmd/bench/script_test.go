@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -43,7 +44,11 @@ func TestScripts(t *testing.T) {
 				l.Close()
 			}
 			e.Setenv("GORACE", noSleep)
-			return err
+			docs, err2 := filepath.Abs("../../docs")
+			e.Setenv("DOCS", docs)
+			posts, err3 := filepath.Abs("../../../shared/data/posts")
+			e.Setenv("POSTS", posts)
+			return errors.Join(err, err2, err3)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":    status,

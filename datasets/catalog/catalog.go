@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
 	"encoding/json"
@@ -9,8 +10,8 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,23 +21,6 @@ import (
 
 //go:embed calibrations
 var calibrationFiles embed.FS
-
-// aliases are other names that people use for catalogue entries.
-var aliases = map[string]string{
-	"a100-sxm":     "a100-sxm-80",
-	"a100":         "a100-sxm-80",
-	"a100-80":      "a100-sxm-80",
-	"a100-40":      "a100-sxm-40",
-	"a100-sxm4-40": "a100-sxm-40",
-	"a100-sxm4-80": "a100-sxm-80",
-	"a100-pcie":    "a100-pcie-80",
-	"h100":         "h100-sxm",
-	"h100-sxm5":    "h100-sxm",
-	"h100-sxm-80":  "h100-sxm",
-	"h100-pcie-80": "h100-pcie",
-	"h200":         "h200-sxm",
-	"h200-sxm5":    "h200-sxm",
-}
 
 // calibrations reads the embedded files once. They are part of the program and
 // checked by its tests, so a broken one is left out here.
@@ -67,78 +51,43 @@ func readCalibrations(files embed.FS) (map[string]*datasets.Calibration, error) 
 // Devices lists the device catalogue, each with its own calibration if the
 // program ships one.
 func Devices() []datasets.Device {
-	list := devices()
+	list := slices.Clone(catalogue().devices)
 	for i := range list {
+		list[i] = clone(list[i])
 		list[i].Calibration = calibrations()[list[i].ID]
 	}
 	return list
 }
 
-// Lookup finds a device by its catalogue name or an alias, in any case. The
-// error lists the known ones.
+// Lookup finds a device by its name or an alias, in any case: in the user's
+// folder (UserFolder), then in the catalogue. The error lists the known ones.
 func Lookup(id string) (datasets.Device, error) {
 	want := strings.ToLower(strings.TrimSpace(id))
-	if a, ok := aliases[want]; ok {
+	if path := userFile("devices", want); path != "" {
+		return Load(path)
+	}
+	if a, ok := catalogue().aliases[want]; ok {
 		want = a
 	}
-	list := Devices()
-	known := make([]string, len(list))
-	for i, d := range list {
-		if d.ID == want {
-			return d, nil
-		}
-		known[i] = d.ID
+	i := slices.IndexFunc(catalogue().devices, func(d datasets.Device) bool { return d.ID == want })
+	if i < 0 {
+		return datasets.Device{}, unknown("device", id, append(userNames("devices"), deviceNames()...))
 	}
-	return datasets.Device{}, fmt.Errorf("unknown device %q: use one of %s, or a JSON file", id, strings.Join(known, ", "))
+	d := clone(catalogue().devices[i])
+	d.Calibration = calibrations()[d.ID]
+	return d, nil
 }
 
-// modelInName finds the product in a name such as "NVIDIA A100-SXM4-80GB"; the
-// boundary keeps "GA100" and "H1000" out.
-var modelInName = regexp.MustCompile(`(?:^|[^A-Z0-9])(A100X?|H100|H200|GH200|H800|A800|H20)(?:$|[^0-9A-Z])`)
+func deviceNames() []string {
+	var names []string
+	for _, d := range catalogue().devices {
+		names = append(names, d.ID)
+	}
+	return names
+}
 
-var (
-	fortyGB = regexp.MustCompile(`(^|[^0-9])40 ?G|-40$`)
-	// otherGB are custom A100 and H100 with other memory, and other SM counts.
-	otherGB = regexp.MustCompile(`(^|[^0-9])(64|94|96) ?G`)
-)
-
-// Match finds the catalogue name of a device by the name that it or a tool
-// prints: "NVIDIA H100 80GB HBM3", "A100-SXM4-40GB", "NVIDIA H100 PCIe",
-// "a100_sxm", or a plain "A100" (the 80 GB SXM module). Products that the
-// catalogue lacks, such as H100 NVL or GH200, match nothing.
-func Match(name string) (id string, ok bool) {
-	s := strings.ToUpper(strings.ReplaceAll(name, "_", "-"))
-	if d, err := Lookup(s); err == nil {
-		return d.ID, true
-	}
-	found := modelInName.FindStringSubmatch(s)
-	if found == nil || strings.Contains(s, "NVL") && !strings.Contains(s, "NVLINK") || strings.Contains(s, "MIG") || otherGB.MatchString(s) {
-		return "", false
-	}
-	pcie, fortyGB := strings.Contains(s, "PCI"), fortyGB.MatchString(s)
-	switch found[1] {
-	case "A100":
-		switch {
-		case pcie && fortyGB: // the 40 GB PCIe card is not in the catalogue
-			return "", false
-		case pcie:
-			return "a100-pcie-80", true
-		case fortyGB:
-			return "a100-sxm-40", true
-		}
-		return "a100-sxm-80", true
-	case "H100":
-		if pcie {
-			return "h100-pcie", true
-		}
-		return "h100-sxm", true
-	case "H200":
-		if pcie {
-			return "", false
-		}
-		return "h200-sxm", true
-	}
-	return "", false
+func unknown(what, id string, known []string) error {
+	return fmt.Errorf("unknown %s %q: use one of %s, or a JSON file", what, id, strings.Join(known, ", "))
 }
 
 // Relative finds a calibration to transfer to a device: that of another device
@@ -164,37 +113,44 @@ func Relative(dev datasets.Device) *datasets.Calibration {
 // ceilings, takes some hundred kilobytes.
 const maxDeviceFile = 16 << 20
 
-// Load reads an own device from a JSON file of datasets.Device. Unknown
-// fields, wrong types and impossible values are refused, naming the field.
+// Load reads an own device from a JSON file: the fields of datasets.Device, and
+// the short forms of entry. Unknown fields, wrong types and impossible values are
+// refused, naming the field.
 func Load(path string) (datasets.Device, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return datasets.Device{}, fmt.Errorf("device file: %w", err)
 	}
 	defer f.Close()
-	d, err := Read(f)
+	d, err := read(f, strings.TrimSuffix(filepath.Base(path), ".json"))
 	if err != nil {
 		return datasets.Device{}, fmt.Errorf("device file %s: %w", path, err)
 	}
 	return d, nil
 }
 
-// Read reads one device in JSON, as Load does.
-func Read(r io.Reader) (datasets.Device, error) {
-	var d datasets.Device
-	if err := decode(r, "device", &d); err != nil {
-		return d, err
+// read reads one device in JSON. One that is like another goes by the name given
+// unless it has its own id.
+func read(r io.Reader, name string) (datasets.Device, error) {
+	var e entry
+	raw, err := io.ReadAll(&io.LimitedReader{R: r, N: maxDeviceFile})
+	if err == nil {
+		err = decode(bytes.NewReader(raw), "device", &e)
 	}
-	if err := d.Validate(); err != nil {
-		return d, err
+	if err != nil {
+		return e.Device, err
 	}
-	// A catalogue entry with a calibration of its own is what bench calibrate
-	// writes.
-	calibrated := d.Calibration != nil && d.Calibration.Device == d.ID
-	if !calibrated && slices.ContainsFunc(devices(), func(known datasets.Device) bool { return known.ID == d.ID }) {
-		return d, fmt.Errorf("id %q is a catalogue entry's: give the device a name of its own", d.ID)
+	if e.ID != "" {
+		name = e.ID
 	}
-	return d, nil
+	d, err := e.device(raw, Lookup, nil)
+	if e.Like != "" {
+		d.ID = name
+	}
+	if err == nil {
+		err = d.Validate()
+	}
+	return d, err
 }
 
 // decode reads one JSON object strictly; what says which thing it describes.
@@ -208,12 +164,36 @@ func decode(r io.Reader, what string, into any) error {
 		if errors.Is(err, io.EOF) {
 			return fmt.Errorf("empty: a JSON object describing a %s is needed", what)
 		}
-		return fmt.Errorf("no %s in JSON: %s", what, strings.TrimPrefix(err.Error(), "json: "))
+		text := strings.TrimPrefix(err.Error(), "json: ")
+		if strings.HasPrefix(text, "unknown field") {
+			text += ": use " + strings.Join(jsonFields(reflect.TypeOf(into)), ", ")
+		}
+		return fmt.Errorf("no %s in JSON: %s", what, text)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something follows the %s's JSON object", what)
 	}
 	return nil
+}
+
+// jsonFields lists the names that a JSON object of the type may have.
+func jsonFields(t reflect.Type) (names []string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous:
+			names = append(names, jsonFields(f.Type)...)
+		case name != "" && name != "-":
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // jsonKind names what JSON must hold for a Go kind.
@@ -237,14 +217,8 @@ func jsonKind(k reflect.Kind) string {
 // the path of a JSON file.
 func LookupOrLoad(nameOrPath string) (datasets.Device, error) {
 	d, err := Lookup(nameOrPath)
-	if err == nil {
-		return d, nil
+	if err == nil || userFile("devices", nameOrPath) != "" || !isFile(nameOrPath) {
+		return d, err
 	}
-	if strings.ContainsRune(nameOrPath, os.PathSeparator) || strings.HasSuffix(strings.ToLower(nameOrPath), ".json") {
-		return Load(nameOrPath)
-	}
-	if _, statErr := os.Stat(nameOrPath); statErr == nil {
-		return Load(nameOrPath)
-	}
-	return datasets.Device{}, err
+	return Load(nameOrPath)
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"bench/datasets"
@@ -15,6 +16,61 @@ func isFile(name string) bool {
 	}
 	_, err := os.Stat(name)
 	return err == nil
+}
+
+// UserFolder holds the user's own devices, systems and models, one JSON file each
+// in a folder of that name: BENCH_CATALOG, or bench in the user's configuration
+// folder ($XDG_CONFIG_HOME, ~/.config). Every verb looks there first.
+func UserFolder() string {
+	if dir := os.Getenv("BENCH_CATALOG"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "bench")
+}
+
+// userFile is the user's file for a name, "" where there is none.
+func userFile(kind, name string) string {
+	dir := UserFolder()
+	if dir == "" || name == "" || name != filepath.Base(name) {
+		return ""
+	}
+	path := filepath.Join(dir, kind, name+".json")
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return path
+}
+
+// userNames lists the user's own entries of a kind.
+func userNames(kind string) (names []string) {
+	files, _ := filepath.Glob(filepath.Join(UserFolder(), kind, "*.json"))
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
+	}
+	return names
+}
+
+// SystemOrLoad takes what a --system flag says: a catalogue name, one of the
+// user's, or the path of a JSON file of datasets.System.
+func SystemOrLoad(nameOrPath string) (datasets.System, error) {
+	if path := userFile("systems", nameOrPath); path != "" {
+		return load[datasets.System](path, "system")
+	}
+	names := userNames("systems")
+	for _, s := range catalogue().systems {
+		if strings.EqualFold(s.ID, nameOrPath) {
+			return s, nil
+		}
+		names = append(names, s.ID)
+	}
+	if isFile(nameOrPath) {
+		return load[datasets.System](nameOrPath, "system")
+	}
+	return datasets.System{}, unknown("system", nameOrPath, names)
 }
 
 // load reads one checked thing from a JSON file.
@@ -38,6 +94,9 @@ func load[T interface{ Validate() error }](path, what string) (T, error) {
 // JSON file of datasets.Model (docs/models-of-models.md). Unknown fields, wrong
 // types and impossible values are refused, naming the field.
 func ModelOrLoad(nameOrPath string) (datasets.Model, error) {
+	if path := userFile("models", nameOrPath); path != "" {
+		return load[datasets.Model](path, "model")
+	}
 	m, err := Model(nameOrPath)
 	if err == nil || !isFile(nameOrPath) {
 		return m, err
