@@ -85,12 +85,12 @@ hostile: build
 
 # Every call of the driver, cuBLASLt and NCCL made to fail with each kind of error.
 fault-study:
-	FAULTS=all $(GO) test -run AFaultInAnyCall -count=1 -timeout 0 -v ./microbench/gpu
+	$(GO) test -run AFaultInAnyCall -count=1 -timeout 0 -v ./microbench/gpu -every-fault
 
 # Faults put into every kernel's source: the check of the answer must see each. The
 # tables go into docs/measuring.md and docs/kernels.md; some minutes.
 mutations:
-	BENCH_MUTATIONS=all $(GO) test -run 'MutationsAreSeen|MutationsTable$$' -count=1 -v -timeout 30m ./microbench/host ./microbench/gpu
+	$(GO) test -run 'MutationsAreSeen|MutationsTable$$' -count=1 -v -timeout 30m ./microbench/host ./microbench/gpu -args -every-mutation
 
 # How often the stopping rule's interval holds a known truth, into docs/measuring.md.
 stopping-study:

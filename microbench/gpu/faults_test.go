@@ -3,6 +3,7 @@ package gpu_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math"
@@ -245,8 +246,10 @@ func (f fault) inject(t testing.TB, clean faultless) string {
 
 const thatGPU = "GPU-fafafafa-fafa-fafa-fafa-fafafafafa00, PCI 00000000:07:00.0"
 
+var everyFault = flag.Bool("every-fault", false, "each call with each of its codes, not a sample")
+
 // Whichever call fails, the first time that it is made or a later one: a sample of
-// the codes, or with FAULTS=all each of them.
+// the codes, or with -every-fault each of them.
 func TestAFaultInAnyCallSpoilsOneCase(t *testing.T) {
 	clean := without(t)
 	var faults []fault
@@ -256,7 +259,7 @@ func TestAFaultInAnyCallSpoilsOneCase(t *testing.T) {
 		for j, at := range times {
 			for k, code := range codes {
 				f, sampled := fault{call, at, code}, j == i%len(times) && k == i%len(codes)
-				if !f.none() && (sampled || os.Getenv("FAULTS") == "all") {
+				if !f.none() && (sampled || *everyFault) {
 					faults = append(faults, f)
 				}
 			}

@@ -107,6 +107,9 @@ func mutationWorkloads() map[string][]mutationWorkload {
 	add("attention", attention, 0)
 	attention.HeadDim, attention.Batch = 40, 1
 	add("attention narrow", attention, 0)
+	attention.ContextTokens = 300
+	add("attention narrow long", attention, 0)
+	attention.ContextTokens = 41
 	attention.Heads, attention.KVHeads, attention.HeadDim = 24, 2, 64
 	add("attention grouped", attention, 0)
 	attention.ContextTokens, attention.Batch = 300, 20
@@ -123,6 +126,9 @@ func mutationWorkloads() map[string][]mutationWorkload {
 	}
 	add("moe many", moeLayer(40, 8, 2, datasets.RouteAllOnOne), 0) // 40 rows an expert, in tiles for 10
 	add("moe many", moeLayer(44, 4, 2, datasets.RouteUniform), 0)
+	wide := moeLayer(33, 3, 2, datasets.RouteUniform) // more rows than half a tile, more columns than the router's warps take at once
+	wide.Hidden = 1024
+	add("moe wide", wide, 0)
 	out["moe spread"] = []mutationWorkload{{w: spreadLayer(9, 8, 2, datasets.RouteUniform, 2, 1), gpus: 2}}
 	return out
 }

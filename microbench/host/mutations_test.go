@@ -2,6 +2,7 @@ package host
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +15,15 @@ import (
 	"bench/microbench/mutation"
 )
 
+var everyMutation = flag.Bool("every-mutation", false, "all mutations, not those of one source; writes the table of docs/measuring.md")
+
 // Every mutation of a kernel's source is seen by the check of its answer. One
 // build holds them all, behind a switch; it is not the build that measures.
-// BENCH_MUTATIONS=all tries all (make mutations); else a few of one source are.
+// -every-mutation tries all (make mutations); else a few of one source are.
 func TestMutationsAreSeen(t *testing.T) {
 	var numbers []int
 	for n, m := range mutations {
-		if os.Getenv("BENCH_MUTATIONS") == "all" || m.File == "latency.c" {
+		if *everyMutation || m.File == "latency.c" {
 			numbers = append(numbers, n)
 		}
 	}
@@ -59,7 +62,7 @@ func TestMutationsTable(t *testing.T) {
 	}
 	const path, target = "../../docs/measuring.md", "mutations"
 	have, err := doctable.Read(path, target)
-	if err == nil && have != b.String() && os.Getenv("BENCH_MUTATIONS") == "all" {
+	if err == nil && have != b.String() && *everyMutation {
 		err, have = doctable.Write(path, target, b.String()), b.String()
 	}
 	if err != nil {

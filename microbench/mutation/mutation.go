@@ -5,6 +5,7 @@ package mutation
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,52 @@ type Mutation struct {
 	Expr            bool
 	// On names the workloads of which the check of at least one must see it.
 	On string
+	// at is where Old stands in the file, for a mutation that a rule made.
+	at int
+}
+
+// rules are faults that can be put in wherever a pattern stands.
+var rules = []struct {
+	kind    Kind
+	name    string
+	pattern *regexp.Regexp
+	with    string
+	expr    bool
+}{
+	{Race, "a barrier is left out", regexp.MustCompile(`__sync(?:threads|warp)\(\);`), ";", false},
+	{Race, "a copy is not waited for", regexp.MustCompile(`cp_async_wait<([^>]+)>\(\);`), "cp_async_wait<($1) + 1>();", false},
+	{Tail, "a loop's last step is left out", regexp.MustCompile(`for \([^;{}]*; (\w+ < [^;&|]+); [^;{}]*?(?:\+\+|\+= ([^;{}]+?))\)(?:\s|$)`), "", true},
+}
+
+// ByRule are the faults that rules put into a file, one for each place but those where
+// the text from the line's begin, with single spaces, starts with one of except. Each
+// must be seen on one of the workloads on.
+func ByRule(kernel, file, text, on string, except ...string) (all []Mutation) {
+	for _, r := range rules {
+		for _, found := range r.pattern.FindAllStringSubmatchIndex(text, -1) {
+			at, end := found[0], found[1]
+			m := Mutation{Kernel: kernel, File: file, Kind: r.kind, On: on, Expr: r.expr}
+			if r.expr {
+				at, end = found[2], found[3]
+				step := "1"
+				if found[4] >= 0 {
+					step = text[found[4]:found[5]]
+				}
+				m.New = strings.Replace(text[at:end], " < ", " + ("+step+") < ", 1)
+			} else {
+				m.New = string(r.pattern.ExpandString(nil, r.with, text, found))
+			}
+			m.at, m.Old = at, text[at:end]
+			first := strings.LastIndexByte(text[:at], '\n') + 1
+			line, _, _ := strings.Cut(text[first:], "\n")
+			m.Name = fmt.Sprintf("%s:%d: %s: %s", file, 1+strings.Count(text[:at], "\n"), r.name, strings.TrimSpace(line))
+			code := strings.Join(strings.Fields(text[first:min(len(text), first+300)]), " ")
+			if !slices.ContainsFunc(except, func(e string) bool { return strings.HasPrefix(code, e) }) {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
 }
 
 // Source is what a mutation counts under: its kernel, or else its file.
@@ -59,14 +106,17 @@ func Apply(file, text string, all []Mutation, numbers []int, chosen func(n int) 
 		if m.file() != file {
 			continue
 		}
-		before, rest, found := strings.Cut(text, m.After)
-		if !found {
-			return "", fmt.Errorf("%s: %q is not in %s", m.Name, m.After, file)
+		at := m.at
+		if at == 0 {
+			before, rest, found := strings.Cut(text, m.After)
+			if !found {
+				return "", fmt.Errorf("%s: %q is not in %s", m.Name, m.After, file)
+			}
+			if c := strings.Count(rest, m.Old); c == 0 || c > 1 && m.After == "" {
+				return "", fmt.Errorf("%s: %q is in %s %d times", m.Name, m.Old, file, c)
+			}
+			at = len(before) + len(m.After) + strings.Index(rest, m.Old)
 		}
-		if c := strings.Count(rest, m.Old); c == 0 || c > 1 && m.After == "" {
-			return "", fmt.Errorf("%s: %q is in %s %d times", m.Name, m.Old, file, c)
-		}
-		at := len(before) + len(m.After) + strings.Index(rest, m.Old)
 		with := func(original string) string {
 			if m.Expr {
 				return fmt.Sprintf("(%s ? (%s) : (%s))", chosen(n), m.New, original)

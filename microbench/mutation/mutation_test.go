@@ -37,3 +37,24 @@ func TestApply(t *testing.T) {
 		}
 	}
 }
+
+func TestByRule(t *testing.T) {
+	const text = "x;\nfor (int i = 0; i < n; i += 4)\n\ts += a[i];\n__syncthreads();\nfor (int j = 0; j < 3; j++)\n\tf(j);\ncp_async_wait<1>();\n"
+	all := ByRule("k", "k.cu", text, "w")
+	var numbers []int
+	for i := range all {
+		numbers = append(numbers, i)
+	}
+	got, err := Apply("k.cu", text, all, numbers, func(n int) string { return fmt.Sprint("m", n) })
+	const want = "x;\nfor (int i = 0; (m2 ? (i + (4) < n) : (i < n)); i += 4)\n\ts += a[i];\n{ if (m0) { ; } else { __syncthreads(); } }\n" +
+		"for (int j = 0; (m3 ? (j + (1) < 3) : (j < 3)); j++)\n\tf(j);\n{ if (m1) { cp_async_wait<(1) + 1>(); } else { cp_async_wait<1>(); } }\n"
+	if err != nil || got != want {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if all[0].Name != "k.cu:4: a barrier is left out: __syncthreads();" {
+		t.Error(all[0].Name)
+	}
+	if few := ByRule("k", "k.cu", text, "w", "__syncthreads(); for (int j", "for (int i = 0; i < m"); len(few) != len(all)-1 {
+		t.Errorf("%d of %d", len(few), len(all))
+	}
+}
