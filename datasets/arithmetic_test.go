@@ -58,17 +58,18 @@ func TestArithmetic(t *testing.T) {
 		{DecodeLayer{Type: FP32, Batch: 3, ContextTokens: 5, Hidden: 8, Heads: 4, KVHeads: 1, HeadDim: 2, FFWidth: 16, Gated: true,
 			Experts: 1, TopK: 1, TP: 2, Ranks: 2}, 3264 + 480, 2176 + 240 + 192, 192},
 		// The same with 4 experts of which 2 work, and a router of 8·4: per token
-		// 160 + 2·384 + 32 weights, 2·3·960; the router is not in the bytes.
+		// 160 + 2·384 + 32 weights, 2·3·960; the router is not in the bytes, and 3
+		// tokens wake 4·(1 − 0.5³) = 3.5 experts.
 		{DecodeLayer{Type: FP32, Batch: 3, ContextTokens: 5, Hidden: 8, Heads: 4, KVHeads: 1, HeadDim: 2, FFWidth: 16, Gated: true,
-			Experts: 4, TopK: 2, TP: 1, Ranks: 1}, 5760 + 480, (160+768)*4 + 240 + 192, 0},
+			Experts: 4, TopK: 2, TP: 1, Ranks: 1}, 5760 + 480, (160+3.5*384)*4 + 240 + 192, 0},
 		// 10 tokens, top-2, two matrices of 8·16: 2·10·2·256 + router 2·10·8·4.
 		// Balanced, 20 choices wake all 4 experts: 4·256·2 bytes, router 8·4·2,
 		// tokens 2·10·8·2.
 		{MoELayer{Kernel: "layer", Type: BF16, Tokens: 10, Hidden: 8, Intermediate: 16, Experts: 4, TopK: 2, TP: 1, EP: 1,
 			Routing: Routing{Rule: RouteBalanced}, Ranks: 1}, 10240 + 640, 2048 + 64 + 320, 0},
-		// Any other routing may wake no more than 2.
+		// Uniform routing wakes 4·(1 − 0.5¹⁰) = 3.99609375.
 		{MoELayer{Kernel: "layer", Type: BF16, Tokens: 10, Hidden: 8, Intermediate: 16, Experts: 4, TopK: 2, TP: 1, EP: 1,
-			Routing: Routing{Rule: RouteUniform}, Ranks: 1}, 10240 + 640, 1024 + 64 + 320, 0},
+			Routing: Routing{Rule: RouteUniform}, Ranks: 1}, 10240 + 640, 3.99609375*512 + 64 + 320, 0},
 		// One of 2 expert ranks, each expert halved: a quarter of the products;
 		// 2 awake experts of 128 weights, no router.
 		{MoELayer{Kernel: "experts", Type: BF16, Tokens: 10, Hidden: 8, Intermediate: 16, Experts: 4, TopK: 2, TP: 2, EP: 2,

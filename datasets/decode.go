@@ -92,10 +92,13 @@ func (d DecodeLayer) FLOPs() float64 {
 	return f + d.Attention().FLOPs()
 }
 
-// Bytes is the weights that are awake (at least TopK experts), the KV cache,
-// and the tokens in and out.
+// Awake is how many experts the batch wakes, if each token chooses uniformly.
+func (d DecodeLayer) Awake() float64 { return AwakeExperts(d.Experts, d.TopK, d.Batch) }
+
+// Bytes is the weights that are awake (Awake experts), the KV cache, and the
+// tokens in and out.
 func (d DecodeLayer) Bytes() float64 {
-	w := d.AttentionWeights() + float64(min(d.Experts, d.TopK))*d.ExpertWeights()
+	w := d.AttentionWeights() + d.Awake()*d.ExpertWeights()
 	return w*d.Type.Size() + d.Attention().KVBytes() + 2*float64(d.Batch)*float64(d.Hidden)*d.Type.Size()
 }
 

@@ -177,13 +177,13 @@ func TestDuckDBDerivedColumns(t *testing.T) {
 		got = append(got, s)
 	}
 	// all_reduce: (4−1) additions for each of 262144 elements; 2·4 MiB; 1.5 MiB.
-	// moe: 64 tokens · 2·8·8 weights · 2 + router 2·64·8·8; one expert of 128
-	// weights, the router's 64, and 2·512 activations, all of 4 bytes.
+	// moe: 64 tokens · 2·8·8 weights · 2 + router 2·64·8·8; 8·(1 − (7/8)^64) =
+	// 7.998 experts of 128 weights, the router's 64, and 2·512 activations, all of 4 bytes.
 	want := []string{
 		fmt.Sprintf("allreduce %d.0 %d.0 %d.0 786.0 1048576000.0 1572864000.0 false", 3<<18, 8<<20, 3<<19),
 		"gemm 65536.0 14336.0 0.0 65536.0 14336.0 0.5 [compute, launch]",
 		"gemm 65536.0 14336.0 0.0",
-		"moe 24576.0 4864.0 0.0 25.0 5.0 64000.0 1.5 0",
+		"moe 24576.0 8447.0 0.0 25.0 8.0 64000.0 1.5 0",
 	}
 	for i := range want {
 		// wire_bytes of 0 is null.

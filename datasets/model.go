@@ -49,6 +49,9 @@ type Model struct {
 	// they keep the feed-forward. Embeddings, head, router and norms are always kept.
 	WideAttention bool  `json:"wide_attention,omitempty"`
 	WideEdges     int64 `json:"wide_edges,omitempty"`
+	// WideKVHeads is how many KV heads such a checkpoint stores, where they are more
+	// than the model's: each is there several times.
+	WideKVHeads int64 `json:"wide_kv_heads,omitempty"`
 	// Latent is multi-head latent attention, or nil.
 	Latent *Latent `json:"latent,omitempty"`
 	// ParallelBlocks compute attention and feed-forward from one normed input

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 )
 
@@ -69,14 +70,32 @@ func (m MoELayer) FLOPs() float64 {
 	return f + 2*float64(m.Tokens)*float64(m.Hidden)*float64(m.Experts)
 }
 
-// Bytes is the weights of the fewest experts that the tokens can wake (TopK of
-// them, or all that balanced routing reaches), and the tokens in and out. What
-// a routing really wakes is a prediction's business.
-func (m MoELayer) Bytes() float64 {
-	awake := float64(min(m.Experts, m.TopK))
-	if m.Routing.Rule == RouteBalanced {
-		awake = min(float64(m.Experts), float64(m.Tokens)*float64(m.TopK))
+// AwakeExperts is how many of experts have at least one of tokens that each choose
+// topK different ones uniformly: E·(1 − (1 − k/E)^T).
+func AwakeExperts(experts, topK, tokens int64) float64 {
+	if experts <= topK {
+		return float64(experts)
 	}
+	e := float64(experts)
+	return e * (1 - math.Pow(1-float64(topK)/e, float64(tokens)))
+}
+
+// Awake is how many experts the tokens wake: in expectation under uniform routing,
+// all that balanced routing reaches, and of other rules the fewest that are
+// possible, TopK; what those really wake is a prediction's business.
+func (m MoELayer) Awake() float64 {
+	switch m.Routing.Rule {
+	case RouteBalanced:
+		return min(float64(m.Experts), float64(m.Tokens)*float64(m.TopK))
+	case RouteUniform:
+		return AwakeExperts(m.Experts, m.TopK, m.Tokens)
+	}
+	return float64(min(m.Experts, m.TopK))
+}
+
+// Bytes is the weights of the experts that are awake, and the tokens in and out.
+func (m MoELayer) Bytes() float64 {
+	awake := m.Awake()
 	tokens := float64(m.Tokens) * float64(m.Hidden) * (m.Type.Size() + m.Type.OutSize())
 	if m.Kernel == "experts" {
 		return awake/float64(max(m.EP, 1))*m.ExpertBytes() + tokens

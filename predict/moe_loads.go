@@ -36,11 +36,9 @@ func (l *RankLoad) Blocks(height int64) float64 {
 	return 0
 }
 
-// ExpectedActiveExperts is how many of experts have at least one of tokens
-// that each choose topK different ones uniformly: E·(1 − (1 − k/E)^T).
+// ExpectedActiveExperts is datasets.AwakeExperts.
 func ExpectedActiveExperts(experts, topK, tokens int64) float64 {
-	e := float64(experts)
-	return e * (1 - math.Pow(1-float64(topK)/e, float64(tokens)))
+	return datasets.AwakeExperts(experts, topK, tokens)
 }
 
 // loadKey is all that a rank's load depends on.

@@ -83,6 +83,9 @@ func networkBytes(c datasets.Collective) float64 {
 // already fill the memory, and one device each where they are GPUs.
 func part(d *datasets.Device, w datasets.Workload, arithmetic bool) float64 {
 	n := float64(max(w.Workers(), 1))
+	if m, ok := w.(datasets.MoELayer); ok && m.Kernel == "experts" {
+		n = 1 // one rank's share already
+	}
 	if d.Kind != "cpu" {
 		return n
 	}

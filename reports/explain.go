@@ -203,6 +203,21 @@ func explainArithmetic(out *sink, w datasets.Workload) {
 		out.printf(", %s sent by each rank", Bytes(b))
 	}
 	out.printf("\n")
+	if a, ok := w.(interface{ Awake() float64 }); ok {
+		if n := experts(w); n > 1 {
+			out.printf("  %s of %d experts awake, %s GB to read\n", threeDigits(a.Awake()), n, threeDigits(w.Bytes()/1e9))
+		}
+	}
+}
+
+func experts(w datasets.Workload) int64 {
+	switch w := w.(type) {
+	case datasets.MoELayer:
+		return w.Experts
+	case datasets.DecodeLayer:
+		return w.Experts
+	}
+	return 0
 }
 
 // explainPrediction writes a tier's time, its terms, and how they join.

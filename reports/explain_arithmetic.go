@@ -69,23 +69,20 @@ func formulasOf(w datasets.Workload) (flop, bytes, wire [2]string) {
 		a := w.Attention()
 		flop = say("2 × batch × (attention's weights + top-k × an expert's + the router's) + attention's", "2 × %d × (%s + %d × %s + %d) + %s",
 			w.Batch, num(w.AttentionWeights()), w.TopK, num(w.ExpertWeights()), router, num(a.FLOPs()))
-		bytes = say("weights awake × bytes + the KV cache + tokens in and out", "(%s + %d × %s) × %s + %s + 2 × %d × %d × %s",
-			num(w.AttentionWeights()), min(w.Experts, w.TopK), num(w.ExpertWeights()), num(size), num(a.KVBytes()), w.Batch, w.Hidden, num(size))
+		bytes = say("weights awake × bytes + the KV cache + tokens in and out", "(%s + %s × %s) × %s + %s + 2 × %d × %d × %s",
+			num(w.AttentionWeights()), num(w.Awake()), num(w.ExpertWeights()), num(size), num(a.KVBytes()), w.Batch, w.Hidden, num(size))
 		wire = say("two ring all-reduces of the activations: 2 × 2(tp−1)/tp × batch × hidden × bytes", "2 × 2 × (%d - 1) / %d × %d × %d × %s", w.TP, w.TP, w.Batch, w.Hidden, num(size))
 	case datasets.MoELayer:
 		flop = say("2 × tokens × top-k × matrices × hidden × intermediate + the router's 2 × tokens × hidden × experts", "2 × %d × %d × %d × %d × %d + 2 × %d × %d × %d",
 			w.Tokens, w.TopK, w.Matrices(), w.Hidden, w.Intermediate, w.Tokens, w.Hidden, w.Experts)
-		awake := min(w.Experts, w.TopK)
-		if w.Routing.Rule == datasets.RouteBalanced {
-			awake = min(w.Experts, w.Tokens*w.TopK)
-		}
+		awake := num(w.Awake())
 		tokens := fmt.Sprintf("%d × %d × (%s + %s)", w.Tokens, w.Hidden, num(size), num(outSize))
-		bytes = say("weights of the fewest experts awake + the router's + tokens in and out", "%d × %s × %d + %d × %d × %s + %s",
+		bytes = say("weights of the experts awake + the router's + tokens in and out", "%s × %s × %d + %d × %d × %s + %s",
 			awake, num(w.ExpertBytes()), max(w.TP, 1), w.Hidden, w.Experts, num(size), tokens)
 		if w.Kernel == "experts" {
 			flop = say("2 × tokens × top-k × matrices × hidden × intermediate / (tp × ep)", "2 × %d × %d × %d × %d × %d / (%d × %d)",
 				w.Tokens, w.TopK, w.Matrices(), w.Hidden, w.Intermediate, max(w.TP, 1), max(w.EP, 1))
-			bytes = say("weights of the fewest experts awake on a rank + tokens in and out", "%d / %d × %s + %s", awake, max(w.EP, 1), num(w.ExpertBytes()), tokens)
+			bytes = say("weights of the experts awake on a rank + tokens in and out", "%s / %d × %s + %s", awake, max(w.EP, 1), num(w.ExpertBytes()), tokens)
 		}
 	default:
 		flop, bytes, wire = say("as "+strings.TrimPrefix(fmt.Sprintf("%T", w), "datasets.")+" defines it", "%s", num(w.FLOPs())), say("likewise", "%s", num(w.Bytes())), say("likewise", "%s", num(w.WireBytes()))

@@ -196,6 +196,19 @@ func MemoryStages(w io.Writer, h WholeModel, what string, stages []llm.Memory) e
 	return t.Flush()
 }
 
+// EngineMemory writes what a serving engine leaves for the KV cache, and whether so
+// many sequences of so many tokens fit there.
+func EngineMemory(w io.Writer, engine string, m llm.EngineMemory, tokens, sequences, context int64) error {
+	fmt.Fprintf(w, "  %-12s takes %s of %s: %s weights, %s activations, %s buffers\n", Clean(engine), Bytes(m.Budget), Bytes(m.Card), Bytes(m.Weights), Bytes(m.Activations), Bytes(m.Buffers))
+	need := float64(sequences*context) * m.KVToken
+	verdict := "fits"
+	if need > m.KV {
+		verdict = "does not fit"
+	}
+	_, err := fmt.Fprintf(w, "  KV cache     %s needed, %s left: %s; at most %s tokens a sequence\n", Bytes(need), Bytes(m.KV), verdict, Count(int(tokens/max(sequences, 1))))
+	return err
+}
+
 // Front writes a sweep's choices, at most most of them.
 func Front(w io.Writer, h WholeModel, what string, s llm.Sweep, most int) error {
 	fmt.Fprintf(w, "%s of %s (%s) on %s, %s, %s tier: %d tried, %d do not fit, %d cannot be laid out\n",

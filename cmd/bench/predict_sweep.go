@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"bench/predict/llm"
+	"bench/predict/serving"
 	"bench/reports"
 
 	"github.com/spf13/cobra"
@@ -172,6 +174,10 @@ type memoryResult struct {
 	// LargestBatch and LargestContext, the other as given, of serving.
 	LargestBatch   int64 `json:"largest_batch,omitempty"`
 	LargestContext int64 `json:"largest_context,omitempty"`
+	// Engine is what a serving engine does with the card, and EngineTokens what its
+	// KV cache holds on a replica.
+	Engine       *llm.EngineMemory `json:"engine,omitempty"`
+	EngineTokens int64             `json:"engine_tokens,omitempty"`
 }
 
 func predictMemory() *cobra.Command {
@@ -183,6 +189,8 @@ func predictMemory() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	train := c.Flags().Bool("training", false, "memory of training, else of serving")
+	name := c.Flags().String("engine", "vllm", "vllm, trtllm or sglang: what it leaves for the KV cache")
+	share := c.Flags().Float64("memory-share", 0, "share of the card that the engine takes (default its own)")
 	defineWhole(c.Flags(), "bf16")
 	defineTraining(c.Flags())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -214,6 +222,9 @@ func predictMemory() *cobra.Command {
 			s := w.serving()
 			out.Stages = w.Layout.ServeMemory(w.Model, s)
 			out.LargestBatch, out.LargestContext = w.Layout.LargestBatch(w.Model, s, has), w.Layout.LargestContext(w.Model, s, has)
+			if err := out.under(*name, *share, w, s); err != nil {
+				return fmt.Errorf("predict memory: %w", err)
+			}
 		}
 		out.MarginBytes = has - llm.Fullest(out.Stages).Total()
 		return w.write(cmd, "memory", out, func() error {
@@ -221,8 +232,29 @@ func predictMemory() *cobra.Command {
 				return err
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "  largest      batch %d at %d tokens; %d tokens at batch %d\n", out.LargestBatch, w.context, out.LargestContext, w.batch)
-			return err
+			if err != nil {
+				return err
+			}
+			return reports.EngineMemory(cmd.OutOrStdout(), *name, *out.Engine, out.EngineTokens, (w.batch+int64(w.Layout.DP)-1)/int64(w.Layout.DP), w.context)
 		})
 	}
 	return c
+}
+
+// under fills in what an engine does with the card.
+func (r *memoryResult) under(name string, share float64, w *whole, s llm.Serving) error {
+	name, version, _ := strings.Cut(name, "@")
+	e, err := serving.EngineOf(name, version)
+	if err != nil {
+		return err
+	}
+	if share != 0 {
+		if !(share > 0 && share <= 1) {
+			return fmt.Errorf("--memory-share is %g, and must be above 0 and at most 1", share)
+		}
+		e.MemoryShare = share
+	}
+	m := serving.Deployment{Model: w.Model, Cluster: w.cluster, Layout: w.Layout, Serving: s, Engine: e}.Memory()
+	r.Engine, r.EngineTokens = &m, m.Tokens(e.BlockTokens)
+	return nil
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bench/datasets"
@@ -31,7 +32,8 @@ var models = []datasets.Model{
 	{ID: "llama-3-70b", Name: "Llama 3 70B", Layers: 80, Hidden: 8192, Heads: 64, KVHeads: 8, HeadDim: 128,
 		FFWidth: 28672, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 8192, Source: llama3},
 	{ID: "llama-3-405b", Name: "Llama 3.1 405B", Layers: 126, Hidden: 16384, Heads: 128, KVHeads: 8, HeadDim: 128,
-		FFWidth: 53248, Gated: true, Experts: 1, TopK: 1, Vocabulary: 128256, Context: 131072, Source: llama3},
+		FFWidth: 53248, Gated: true, Experts: 1, TopK: 1, WideAttention: true, WideEdges: 1, WideKVHeads: 16,
+		Vocabulary: 128256, Context: 131072, Source: llama3 + "; its FP8 checkpoint as first published (July 2024): quantization_config, and num_key_value_heads 16"},
 	llama3Of("llama-3.1-8b", "Llama 3.1 8B", 32, 4096, 32, 14336),
 	llama3Of("llama-3.1-70b", "Llama 3.1 70B", 80, 8192, 64, 28672),
 	llama3Of("llama-3.3-70b", "Llama 3.3 70B", 80, 8192, 64, 28672),
@@ -134,14 +136,14 @@ func gemma3(id, name string, layers, hidden, heads, kvHeads, headDim, width int6
 // Models lists the model catalogue.
 func Models() []datasets.Model { return append([]datasets.Model(nil), models...) }
 
-// Model finds a model by its catalogue name, in any case. The error lists the
-// known ones.
+// Model finds a model by its catalogue name, in any case, or by the name that it
+// has on the Hugging Face hub (MatchModel). The error lists the known ones.
 func Model(id string) (datasets.Model, error) {
+	if m, ok := MatchModel(id); ok {
+		return m, nil
+	}
 	known := make([]string, len(models))
 	for i, m := range models {
-		if strings.EqualFold(m.ID, id) {
-			return m, nil
-		}
 		known[i] = m.ID
 	}
 	return datasets.Model{}, fmt.Errorf("unknown model %q: use one of %s", id, strings.Join(known, ", "))
@@ -153,8 +155,9 @@ func MatchModel(name string) (datasets.Model, bool) {
 	name = strings.ToLower(name[strings.LastIndex(name, "/")+1:])
 	name = strings.TrimPrefix(name, "meta-")
 	for {
-		if m, err := Model(hubNames.Replace(name)); err == nil {
-			return m, true
+		id := hubNames.Replace(name)
+		if i := slices.IndexFunc(models, func(m datasets.Model) bool { return m.ID == id }); i >= 0 {
+			return models[i], true
 		}
 		cut := name
 		for _, suffix := range []string{"-fp8", "-bf16", "-hf", "-instruct", "-chat", "-it", "-it-qat", "-v0.1", "-v0.3", "-base", "-0528", "-0324", "-2507", "-dynamic",

@@ -30,11 +30,10 @@ func (m EngineMemory) Tokens(block int64) int64 {
 }
 
 const (
-	// cardShare is what of a card an application finds: 139.8 GiB of an H200's
-	// 141 (vllm-project/recipes pull request 12: 48.66 GiB are left at a share of
-	// 0.9 and 55.65 at 0.95), 79.1 of an H100's 80 (nvidia-smi: 81559 MiB, less
-	// what ECC and the driver keep).
-	cardShare = 0.99
+	// cardShare is what of a card an application finds: 139.8 GiB of an H20's or
+	// H200's 141 (vllm-project/recipes pull request 12: 48.66 GiB are left at a share
+	// of 0.9 and 55.65 at 0.95), 79.2 of an H100's 80.
+	cardShare = 0.9915
 	// contextBytes is CUDA's context with the libraries' kernels and workspaces,
 	// and ranksBytes what NCCL and the engine's own all-reduce keep for peers
 	// (vLLM logs 0.5 to 1 GiB of non-torch memory alone and 1.5 to 2 among eight).
@@ -126,7 +125,11 @@ func (l Layout) stageWeights(m datasets.Model, s Serving, stage int) float64 {
 	if s.Formats.Experts > 0 {
 		expert = s.Formats.Experts / 8
 	}
-	return shared*dense + experts*expert + l.keptWide(m, stage)*(wide-dense)
+	bytes := shared*dense + experts*expert + l.keptWide(m, stage)*(wide-dense)
+	if again := m.WideKVHeads - m.KVHeads; again > 0 && dense < wide {
+		bytes += float64(l.StageLayers[stage]*2*m.Hidden*m.HeadDim*again) / float64(l.TP) * wide
+	}
+	return bytes
 }
 
 // keptWide is the parameters of a GPU that an 8-bit checkpoint keeps in 16 bits.
