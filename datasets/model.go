@@ -44,6 +44,10 @@ type Model struct {
 	// ExpertBits is the bits of a stored expert weight, scales included, where the
 	// model is published with experts narrower than its other weights; 0 elsewhere.
 	ExpertBits float64 `json:"expert_bits,omitempty"`
+	// DenseBits is the same of all other products' weights, and Published the type
+	// of both where the model is published in one of 8 bits.
+	DenseBits float64 `json:"dense_bits,omitempty"`
+	Published DType   `json:"published_dtype,omitempty"`
 	// WideAttention says that published 8-bit checkpoints keep attention in 16
 	// bits, and WideEdges in how many of the first, and as many of the last layers
 	// they keep the feed-forward. Embeddings, head, router and norms are always kept.

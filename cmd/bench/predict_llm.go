@@ -137,6 +137,9 @@ func readWhole(verb string, fl *pflag.FlagSet) (*whole, error) {
 	if w.Type, err = datasets.ParseDType(text("dtype")); err != nil {
 		return nil, err
 	}
+	if !fl.Changed("dtype") && w.Model.Published != "" {
+		w.Type = w.Model.Published
+	}
 	if kv := text("kv-dtype"); kv != "" {
 		if w.kv, err = datasets.ParseDType(kv); err != nil {
 			return nil, err
@@ -204,7 +207,11 @@ func (w *whole) lay(verb string, fl *pflag.FlagSet) error {
 }
 
 func (w *whole) serving() llm.Serving {
-	return llm.Serving{Batch: w.batch, Context: w.context, Type: w.Type, KVType: w.kv}
+	s := llm.Serving{Batch: w.batch, Context: w.context, Type: w.Type, KVType: w.kv}
+	if m := w.Model; m.DenseBits > 0 || m.ExpertBits > 0 {
+		s.Type, s.Formats = llm.Wide(w.Type), llm.Formats{Dense: m.DenseBits, Experts: m.ExpertBits}
+	}
+	return s
 }
 
 func (w *whole) trainingStep(fl *pflag.FlagSet) (llm.Training, error) {

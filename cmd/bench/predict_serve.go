@@ -88,7 +88,8 @@ func readService(cmd *cobra.Command) (*service, error) {
 		return nil, fmt.Errorf("predict serve: %w", err)
 	}
 	d := serving.Deployment{Model: w.Model, Cluster: w.cluster, Engine: engine, Layout: w.Layout}
-	d.Serving = llm.Serving{Type: w.Type, KVType: w.kv, FusedRotary: engine.FusedRotary, Routing: datasets.Routing{Rule: datasets.RouteUniform}}
+	d.Serving = w.serving()
+	d.Serving.FusedRotary, d.Serving.Routing.Rule = engine.FusedRotary, datasets.RouteUniform
 	d.PrefillServers, _ = fl.GetInt("prefill-servers")
 	if f, _ := fl.GetString("weights"); f != "" {
 		bits, ok := weightBits[f]
@@ -97,8 +98,6 @@ func readService(cmd *cobra.Command) (*service, error) {
 		}
 		d.Serving.Type = llm.Wide(w.Type)
 		d.Serving.Formats = llm.Formats{Dense: bits, Experts: bits}
-	} else if w.Model.ExpertBits > 0 {
-		d.Serving.Type, d.Serving.Formats.Experts = llm.Wide(w.Type), w.Model.ExpertBits
 	}
 	w.Type = d.Serving.Type
 	s.deployment = d

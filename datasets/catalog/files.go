@@ -95,13 +95,22 @@ func load[T interface{ Validate() error }](path, what string) (T, error) {
 // types and impossible values are refused, naming the field.
 func ModelOrLoad(nameOrPath string) (datasets.Model, error) {
 	if path := userFile("models", nameOrPath); path != "" {
-		return load[datasets.Model](path, "model")
+		return loadModel(path)
 	}
 	m, err := Model(nameOrPath)
 	if err == nil || !isFile(nameOrPath) {
 		return m, err
 	}
-	return load[datasets.Model](nameOrPath, "model")
+	return loadModel(nameOrPath)
+}
+
+// loadModel reads a file of datasets.Model, or a config.json of the Hugging Face
+// hub, which names its architectures.
+func loadModel(path string) (datasets.Model, error) {
+	if data, err := os.ReadFile(path); err == nil && isHub(data) {
+		return fromHub(path, data)
+	}
+	return load[datasets.Model](path, "model")
 }
 
 // LoadCluster reads a JSON file of datasets.Cluster, as ModelOrLoad does.

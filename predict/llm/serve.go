@@ -46,14 +46,14 @@ func (s *Step) Fits() bool { return s.MarginBytes >= 0 }
 // through the slowest, whichever is longer. Nothing overlaps inside a stage: its
 // time is the sum of its items.
 func (c *Coster) DecodeStep(m datasets.Model, l Layout, s Serving) (*Step, error) {
-	p := pass{m: m, l: l, t: s.Type, kv: s.kv(), query: 1, ctx: s.Context, routing: s.routing()}
+	p := pass{m: m, l: l, t: s.Type, kv: s.kv(), query: 1, ctx: s.Context, routing: s.routing(), formats: s.Formats}
 	return c.step(p, s, DecodeFLOPs(m, s.Context), 1)
 }
 
 // PrefillStep is the prompts of s.Batch sequences of s.Context tokens each, with
 // the output projection for the last token of each.
 func (c *Coster) PrefillStep(m datasets.Model, l Layout, s Serving) (*Step, error) {
-	p := pass{m: m, l: l, t: s.Type, kv: s.kv(), query: s.Context, ctx: s.Context, routing: s.routing()}
+	p := pass{m: m, l: l, t: s.Type, kv: s.kv(), query: s.Context, ctx: s.Context, routing: s.routing(), formats: s.Formats}
 	flops := ForwardFLOPs(m, s.Context, s.Context, Causal) - 2*float64(s.Context-1)*m.OutputWeights()
 	return c.step(p, s, flops, s.Context)
 }

@@ -84,8 +84,8 @@ func DeploymentOf(w datasets.Serve, m datasets.Model, c llm.Cluster, e Engine) (
 	}
 	l, err := l.For(m, c.Device.NodeSize)
 	s := llm.Serving{Type: w.Type, KVType: w.KVType, FusedRotary: e.FusedRotary, Routing: datasets.Routing{Rule: datasets.RouteUniform}}
-	if m.ExpertBits > 0 {
-		s.Type, s.Formats.Experts = llm.Wide(w.Type), m.ExpertBits
+	if m.ExpertBits > 0 || m.DenseBits > 0 {
+		s.Type, s.Formats = llm.Wide(w.Type), llm.Formats{Dense: m.DenseBits, Experts: m.ExpertBits}
 	}
 	return Deployment{Model: m, Cluster: c, Layout: l, Serving: s, Engine: e}, err
 }
