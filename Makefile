@@ -111,6 +111,10 @@ generated: claims validate ablation mutations stopping-study kernels-doc
 # The catalogue as a document.
 devices-doc: build
 	bin/bench catalog --format md >docs/devices.md
+# Packages of this version into dist/: tarball, .deb, .rpm, checksums; for arm64 too
+# where aarch64-linux-gnu-gcc is. Needs the module proxy.
+dist: build
+	deploy/dist/dist.sh
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

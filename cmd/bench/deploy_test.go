@@ -116,3 +116,36 @@ func TestDashboardMetrics(t *testing.T) {
 		}
 	}
 }
+
+// Every metric of the alert rules is one that bench exports or that nightly.sh
+// writes.
+func TestAlertMetrics(t *testing.T) {
+	rules, err := os.ReadFile("../../deploy/prometheus/bench.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	night, err := os.ReadFile("../../deploy/nightly.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
+	}
+	if err := yaml.Unmarshal(rules, &doc); err != nil || len(doc.Groups) != 1 || len(doc.Groups[0].Rules) == 0 {
+		t.Fatal(err, doc)
+	}
+	names := datasets.MetricNames()
+	for _, r := range doc.Groups[0].Rules {
+		used := regexp.MustCompile(`\bbench_\w+`).FindAllString(r.Expr, -1)
+		if len(used) == 0 {
+			t.Errorf("%s asks for no metric: %s", r.Alert, r.Expr)
+		}
+		for _, m := range used {
+			if !slices.Contains(names, m) && !strings.Contains(string(night), "# TYPE "+m+" ") {
+				t.Errorf("%s asks for %s, which nothing writes", r.Alert, m)
+			}
+		}
+	}
+}

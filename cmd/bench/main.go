@@ -50,6 +50,7 @@ var verbs = []func() *cobra.Command{
 	measureChildCommand,
 	followChildCommand,
 	restoreClocksCommand,
+	manCommand,
 }
 
 // exitError is an error that says how the program ends. Any other error that a
