@@ -1,52 +1,13 @@
 package datasets
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// The example of Encodings.md: 0 … 7 in three bits are 88 C6 FA.
-func TestHybridKnown(t *testing.T) {
-	for _, c := range []struct {
-		v     []uint32
-		width uint
-		want  []byte
-	}{
-		{[]uint32{0, 1, 2, 3, 4, 5, 6, 7}, 3, []byte{1<<1 | 1, 0x88, 0xC6, 0xFA}},
-		{slices.Repeat([]uint32{300}, 100), 9, []byte{200, 1, 0x2C, 1}}, // 100·2 = 200 is C8 01 as a varint
-		{[]uint32{1, 0, 1}, 1, []byte{1<<1 | 1, 0b101}},
-	} {
-		if got := appendHybrid(nil, c.v, c.width); !bytes.Equal(got, c.want) {
-			t.Errorf("%v in %d bits: % x, want % x", c.v, c.width, got, c.want)
-		}
-	}
-}
-
-// What is encoded is decoded, at every width and mix of runs.
-func TestHybridRoundTrip(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	k := chunk{field: &fields[0]}
-	for i := range 2000 {
-		width := uint(1 + i%20)
-		var v []uint32
-		for range r.IntN(12) {
-			x := r.Uint32N(1 << width)
-			for range 1 + r.IntN(20)*r.IntN(2) {
-				v = append(v, x)
-			}
-		}
-		back, err := k.hybrid(appendHybrid(nil, v, width), width, int64(len(v)), nil)
-		if err != nil || !slices.Equal(v, back) {
-			t.Fatalf("%v in %d bits came back as %v: %v", v, width, back, err)
-		}
-	}
-}
 
 // Columns that outgrow a page or a dictionary, and numbers without an order,
 // come back whole, and DuckDB, which skips by our statistics, finds them.

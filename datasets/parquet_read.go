@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/parquet-go/parquet-go/format"
+	"github.com/parquet-go/parquet-go"
 )
 
 // File is an open Parquet file of rows.
@@ -25,9 +26,8 @@ type File struct {
 	// NumRows is how many rows the file holds.
 	NumRows int64
 
-	file   io.ReaderAt
-	closer io.Closer
-	footer *format.FileMetaData
+	parquet *parquet.File
+	closer  io.Closer
 }
 
 // OpenFile opens a file and reads its metadata. A file that is truncated,
@@ -53,13 +53,18 @@ func OpenFile(path string) (*File, error) {
 }
 
 func newFile(path string, r io.ReaderAt, size int64) (*File, error) {
-	footer, err := readFooter(r, size)
+	file, err := OpenParquet(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f := &File{Path: path, NumRows: footer.NumRows, file: r, footer: footer}
+	f := &File{Path: path, NumRows: file.NumRows(), parquet: file}
+	for i, g := range file.RowGroups() {
+		if n := g.NumRows(); n > maxGroupRows {
+			return nil, fmt.Errorf("%s: %w: row group %d claims %d rows", path, errCorrupt, i, n)
+		}
+	}
 	found := map[string]string{}
-	for _, kv := range footer.KeyValueMetadata {
+	for _, kv := range file.Metadata().KeyValueMetadata {
 		found[kv.Key] = kv.Value
 	}
 	version, ok := found[metaVersion]
@@ -105,25 +110,24 @@ func TierColumns(t Tier) []string {
 	return names
 }
 
+// maxGroupRows bounds the rows of a row group, which are held at once.
+const maxGroupRows = 8 * rowGroupRows
+
 // Batches reads the file a row group (16,384 rows) at a time, with
 // only the named columns, or all if none is named. What a column that is not
 // read holds stays zero; without all WorkloadColumns a row has no, or a wrong,
 // workload. The batches belong to the caller. After an error there are no more.
-func (f *File) Batches(columns ...string) iter.Seq2[[]Row, error] { return f.batches(nil, columns) }
-
-// batches is Batches but for row groups that hold none of the texts (Scanner).
-func (f *File) batches(where map[string][]string, columns []string) iter.Seq2[[]Row, error] {
+func (f *File) Batches(columns ...string) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		if err := unknownColumn(f.Path, columns); err != nil {
-			yield(nil, err)
-			return
+		for _, c := range columns {
+			if _, ok := fieldIndex[c]; !ok {
+				yield(nil, fmt.Errorf("%s: there is no column %q", f.Path, c))
+				return
+			}
 		}
 		var records []record
-		for g := range f.footer.RowGroups {
-			if !mayHold(&f.footer.RowGroups[g], where) {
-				continue
-			}
-			rows, err := f.rowGroup(&f.footer.RowGroups[g], columns, &records)
+		for g := range f.parquet.RowGroups() {
+			rows, err := f.rowGroup(g, columns, &records)
 			if err != nil {
 				yield(nil, fmt.Errorf("%s: %w", f.Path, err))
 				return
@@ -135,8 +139,8 @@ func (f *File) batches(where map[string][]string, columns []string) iter.Seq2[[]
 	}
 }
 
-func (f *File) rowGroup(g *format.RowGroup, columns []string, reuse *[]record) ([]Row, error) {
-	n := int(g.NumRows)
+func (f *File) rowGroup(group int, columns []string, reuse *[]record) ([]Row, error) {
+	n := int(f.parquet.RowGroups()[group].NumRows())
 	if cap(*reuse) < n {
 		*reuse = make([]record, n)
 	}
@@ -145,37 +149,129 @@ func (f *File) rowGroup(g *format.RowGroup, columns []string, reuse *[]record) (
 	for i := range records {
 		records[i] = record{row: &rows[i]}
 	}
-	var wanted []*format.ColumnMetaData
-	var into []*field
-	for i := range g.Columns {
-		c := &g.Columns[i].MetaData
-		if len(c.PathInSchema) == 0 {
-			continue
+	err := parallel(len(fields), func(i int) error {
+		of := &fields[i]
+		if of.derived || len(columns) > 0 && !slices.Contains(columns, of.name) {
+			return nil
 		}
-		at, known := fieldIndex[c.PathInSchema[0]]
-		if !known || fields[at].derived || len(columns) > 0 && !slices.Contains(columns, fields[at].name) {
-			continue
+		leaf, err := of.leaf(f.parquet)
+		if err == nil && leaf != nil {
+			err = f.readColumn(group, leaf, of, records)
 		}
-		if slices.Contains(into, &fields[at]) {
-			return nil, corrupt("it has column %s twice", fields[at].name)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", of.name, err)
 		}
-		wanted, into = append(wanted, c), append(into, &fields[at])
-	}
-	err := parallel(len(wanted), func(i int) error {
-		return readColumn(f.file, wanted[i], into[i], records)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	const slice = 512
-	return rows, parallel((n+slice-1)/slice, func(i int) error {
-		for j := i * slice; j < min((i+1)*slice, n); j++ {
-			if err := records[j].restore(); err != nil {
-				return err
+	for i := range records {
+		if err := records[i].restore(); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// readColumn fills one field of all records of a row group.
+func (f *File) readColumn(group int, leaf *parquet.Column, of *field, records []record) error {
+	row := 0 // the rows that have begun
+	_, top := of.levels()
+	var dictionary []string
+	err := ParquetPages(f.parquet, group, leaf, func(page parquet.Page) error {
+		levels, repeats := page.DefinitionLevels(), page.RepetitionLevels()
+		if !of.list() && bytes.IndexByte(levels, byte(top)) < 0 {
+			row += len(levels) // all null, as most columns of one suite are
+			return nil
+		}
+		var integers []int64
+		var numbers []float64
+		var flags, plain []byte
+		var places []int32
+		var offsets []uint32
+		var words []string
+		data, count := page.Data(), 0
+		switch {
+		case of.integer != nil:
+			integers = data.Int64()
+			count = len(integers)
+		case of.float != nil:
+			numbers = data.Double()
+			count = len(numbers)
+		case of.floats != nil: // the lists share one array
+			numbers = slices.Clone(data.Double())
+			count = len(numbers)
+		case of.flag != nil:
+			flags = data.Boolean()
+			count = 8 * len(flags)
+		case page.Dictionary() != nil:
+			places = data.Int32()
+			count = len(places)
+			if d := page.Dictionary(); dictionary == nil {
+				dictionary = make([]string, d.Len())
+				for i := range dictionary {
+					dictionary[i] = string(d.Index(int32(i)).ByteArray())
+				}
 			}
+		default:
+			plain, offsets = data.ByteArray()
+			count = len(offsets) - 1
+		}
+		if of.texts != nil {
+			words = make([]string, 0, min(count, len(levels)))
+		}
+		start, at := 0, 0
+		for i, level := range levels {
+			if len(repeats) == 0 || repeats[i] == 0 {
+				if row++; row > len(records) {
+					return corrupt("it has more rows than its row group")
+				}
+				start = at
+			} else if row == 0 {
+				return corrupt("it begins inside a row")
+			}
+			if int(level) != top {
+				continue
+			}
+			if at >= count {
+				return corrupt("it has fewer values than it says")
+			}
+			r := &records[row-1]
+			if of.seen != nil {
+				of.seen(r)
+			}
+			switch {
+			case of.integer != nil:
+				*of.integer(r) = integers[at]
+			case of.float != nil:
+				*of.float(r) = numbers[at]
+			case of.floats != nil: // cut off, so that appending cannot reach into the next
+				*of.floats(r) = numbers[start : at+1 : at+1]
+			case of.flag != nil:
+				*of.flag(r) = flags[at/8]>>(at%8)&1 == 1
+			default:
+				var s string
+				if places != nil {
+					s = dictionary[places[at]]
+				} else {
+					s = string(plain[offsets[at]:offsets[at+1]])
+				}
+				if of.text != nil {
+					*of.text(r) = s
+				} else {
+					words = append(words, s)
+					*of.texts(r) = words[start : at+1 : at+1]
+				}
+			}
+			at++
 		}
 		return nil
 	})
+	if err == nil && row != len(records) {
+		err = corrupt("it holds %d rows of %d", row, len(records))
+	}
+	return err
 }
 
 // ReadFile reads a whole run.
@@ -185,12 +281,12 @@ func ReadFile(path string) (*Run, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return f.readAll(nil, nil)
+	return f.readAll(nil)
 }
 
-func (f *File) readAll(where map[string][]string, columns []string) (*Run, error) {
+func (f *File) readAll(columns []string) (*Run, error) {
 	run := &Run{Meta: f.Meta, Devices: f.Devices}
-	for rows, err := range f.batches(where, columns) {
+	for rows, err := range f.Batches(columns...) {
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,9 @@
 package datasets
 
 import (
-	"github.com/parquet-go/parquet-go/deprecated"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
-	"github.com/parquet-go/parquet-go/format"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 // The file's key-value metadata.
@@ -13,74 +13,82 @@ const (
 	metaDevices = "bench.devices"
 )
 
-// physical is the Parquet type of the column's values.
-func (f *field) physical() format.Type {
-	switch {
-	case f.integer != nil:
-		return format.Int64
-	case f.float != nil, f.floats != nil:
-		return format.Double
-	case f.flag != nil:
-		return format.Boolean
-	}
-	return format.ByteArray
-}
-
 func (f *field) list() bool { return f.floats != nil || f.texts != nil }
 
-// maxLevel is the definition level of a value that is there: below it, a
-// scalar or list is null (0), or a list is empty (1).
-func (f *field) maxLevel() int {
+// levels are the highest repetition and definition level of the column: below the
+// highest definition level a value is null (0), or a list is empty (1).
+func (f *field) levels() (repetition, definition int) {
 	if f.list() {
-		return 2
+		return 1, 2
 	}
-	return 1
+	return 0, 1
 }
 
-// path is the column's place in the schema.
-func (f *field) path() []string {
+// node is the column's part of the schema: an optional value, or an optional list of
+// required elements in the three-level form of the Parquet specification
+// (LogicalTypes.md, "Lists").
+func (f *field) node() parquet.Node {
+	var leaf parquet.Node
+	switch {
+	case f.integer != nil:
+		leaf = parquet.Leaf(parquet.Int64Type)
+	case f.float != nil, f.floats != nil:
+		leaf = parquet.Leaf(parquet.DoubleType)
+	case f.flag != nil:
+		leaf = parquet.Leaf(parquet.BooleanType)
+	default:
+		leaf = parquet.String()
+	}
+	if f.dict {
+		leaf = parquet.Encoded(leaf, &parquet.RLEDictionary)
+	} else {
+		leaf = parquet.Encoded(leaf, &parquet.Plain)
+	}
 	if f.list() {
-		return []string{f.name, "list", "element"}
+		leaf = parquet.List(leaf)
 	}
-	return []string{f.name}
+	return parquet.Optional(leaf)
 }
 
-// elements are the column's part of the schema: an optional value, or an
-// optional list of required elements in the three-level form of the Parquet
-// specification (LogicalTypes.md, "Lists").
-func (f *field) elements() []format.SchemaElement {
-	leaf := format.SchemaElement{Name: f.name, Type: thrift.New(f.physical()), RepetitionType: thrift.New(format.Optional)}
-	if f.physical() == format.ByteArray {
-		leaf.ConvertedType = thrift.New(deprecated.UTF8)
-		leaf.LogicalType = format.LogicalType{Value: new(format.StringType)}
+// leaf finds the column's values in a file; nil where an older file lacks them.
+func (f *field) leaf(file *parquet.File) (c *parquet.Column, err error) {
+	defer recovered(&err) // types of groups have no kind
+	c = file.Root().Column(f.name)
+	if c == nil {
+		c = file.Root().Column(renamed[f.name])
 	}
-	if !f.list() {
-		return []format.SchemaElement{leaf}
+	if c == nil {
+		return nil, nil
 	}
-	leaf.Name, leaf.RepetitionType = "element", thrift.New(format.Required)
-	return []format.SchemaElement{
-		{Name: f.name, RepetitionType: thrift.New(format.Optional), NumChildren: thrift.New(int32(1)),
-			ConvertedType: thrift.New(deprecated.List), LogicalType: format.LogicalType{Value: new(format.ListType)}},
-		{Name: "list", RepetitionType: thrift.New(format.Repeated), NumChildren: thrift.New(int32(1))},
-		leaf,
+	for !c.Leaf() && len(c.Columns()) == 1 {
+		c = c.Columns()[0]
 	}
+	repetition, definition := f.levels()
+	want := f.node()
+	for !want.Leaf() {
+		want = want.Fields()[0]
+	}
+	if c.Type().Kind() != want.Type().Kind() || c.MaxRepetitionLevel() != repetition || c.MaxDefinitionLevel() != definition {
+		return nil, corrupt("column %s is of another type", f.name)
+	}
+	return c, nil
 }
 
-// schemaElements is the file's schema: fields, in order, all optional.
-func schemaElements() []format.SchemaElement {
-	all := []format.SchemaElement{{Name: "bench", NumChildren: thrift.New(int32(len(fields)))}}
+// ordered is a group whose columns keep the order of the field table: parquet.Group
+// sorts them by name.
+type ordered struct{ parquet.Group }
+
+func (o ordered) Fields() []parquet.Field {
+	all := o.Group.Fields()
+	slices.SortFunc(all, func(a, b parquet.Field) int { return fieldIndex[a.Name()] - fieldIndex[b.Name()] })
+	return all
+}
+
+// schema is that of a file: fields in order, all optional.
+var schema = func() *parquet.Schema {
+	g := parquet.Group{}
 	for i := range fields {
-		all = append(all, fields[i].elements()...)
+		g[fields[i].name] = fields[i].node()
 	}
-	return all
-}
-
-// columnOrders says that least and greatest values in statistics follow the
-// order of each column's type.
-func columnOrders() []format.ColumnOrder {
-	all := make([]format.ColumnOrder, len(fields))
-	for i := range all {
-		all[i].Value = new(format.TypeDefinedOrder)
-	}
-	return all
-}
+	return parquet.NewSchema("bench", ordered{g})
+}()

@@ -174,8 +174,8 @@ func TestParquetRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":     {nil, "this is no Parquet file"},
-		"text":      {[]byte("suite,op\n"), "this is no Parquet file"},
+		"empty":     {nil, "this is not a Parquet file"},
+		"text":      {[]byte("suite,op\n"), "this is not a Parquet file"},
 		"head":      {[]byte("PAR1"), "truncated"},
 		"truncated": {good[:len(good)/2], "the file is truncated: its end is missing"},
 		"footer":    {hugeFooter, "a footer of 2147483648 bytes does not fit"},
@@ -252,7 +252,7 @@ func readBytes(b []byte) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.readAll(nil, nil)
+	return f.readAll(nil)
 }
 
 func FuzzReadParquet(f *testing.F) {

@@ -1,13 +1,9 @@
 package datasets
 
 import (
-	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
-
-	"github.com/parquet-go/parquet-go/format"
 )
 
 // Batch is the rows of one row group of a file.
@@ -24,10 +20,6 @@ type Batch struct {
 type Scanner struct {
 	// Columns are those to read (File.Batches); all where there are none.
 	Columns []string
-	// Where leaves out row groups that, by the statistics in their file, hold
-	// none of the texts that it names for a column. It does not look at single
-	// rows: a row group that is read may hold others.
-	Where map[string][]string
 	// Whole, where not nil, says of which files Runs reads the rows; of the others a
 	// run has its provenance and devices alone.
 	Whole func(*File) bool
@@ -53,7 +45,7 @@ func (s *Scanner) Files(paths []string) iter.Seq2[*File, error] {
 // rows belong to the caller. After an error there are no more.
 func (s *Scanner) Rows(paths []string) iter.Seq2[Batch, error] {
 	return inOrder(s, paths, func(f *File, yield func(Batch) bool) error {
-		for rows, err := range f.batches(s.Where, s.Columns) {
+		for rows, err := range f.Batches(s.Columns...) {
 			if err != nil {
 				return err
 			}
@@ -92,7 +84,7 @@ func (s *Scanner) Runs(paths []string) ([]*Run, error) {
 			yield(&Run{Meta: f.Meta, Devices: f.Devices, Path: f.Path})
 			return nil
 		}
-		run, err := f.readAll(s.Where, s.Columns)
+		run, err := f.readAll(s.Columns)
 		if err == nil {
 			run.Path = f.Path
 			yield(run)
@@ -172,34 +164,4 @@ func inOrder[T any](s *Scanner, paths []string, read func(f *File, yield func(T)
 			}
 		}
 	}
-}
-
-// mayHold reports whether the row group can hold a row with one of the texts
-// in each of the columns, as far as its statistics say.
-func mayHold(g *format.RowGroup, where map[string][]string) bool {
-	for i := range g.Columns {
-		c := &g.Columns[i].MetaData
-		if len(c.PathInSchema) == 0 {
-			continue
-		}
-		texts, asked := where[c.PathInSchema[0]]
-		least, greatest := c.Statistics.MinValue, c.Statistics.MaxValue
-		if !asked || c.Type != format.ByteArray || least == nil || greatest == nil {
-			continue
-		}
-		if !slices.ContainsFunc(texts, func(t string) bool { return string(least) <= t && t <= string(greatest) }) {
-			return false
-		}
-	}
-	return true
-}
-
-// unknownColumn is the error for a column that is not of the schema, or nil.
-func unknownColumn(path string, columns []string) error {
-	for _, c := range columns {
-		if _, ok := fieldIndex[c]; !ok {
-			return fmt.Errorf("%s: there is no column %q", path, c)
-		}
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,38 +141,6 @@ func TestScanRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), `there is no column "colour"`) {
 			t.Error(err)
 		}
-	}
-}
-
-// Row groups that the statistics rule out are not read, and no row is lost.
-func TestScanSkipsRowGroups(t *testing.T) {
-	rows := slices.Repeat(randomRows(3, 64), rowGroupRows*3/64)
-	slices.SortStableFunc(rows, func(a, b Row) int {
-		return strings.Compare(string(a.Workload.Suite()), string(b.Workload.Suite()))
-	})
-	path := filepath.Join(t.TempDir(), "run.parquet")
-	if err := WriteFile(path, &Run{Meta: Meta{ID: "r"}, Rows: rows}); err != nil {
-		t.Fatal(err)
-	}
-	count := func(where map[string][]string) (read, hbm int) {
-		for b, err := range (&Scanner{Columns: WorkloadColumns(), Where: where}).Rows([]string{path}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			read += len(b.Rows)
-			for _, r := range b.Rows {
-				if r.Workload.Suite() == SuiteHBM {
-					hbm++
-				}
-			}
-		}
-		return read, hbm
-	}
-	all, hbm := count(nil)
-	some, found := count(map[string][]string{"suite": {"hbm"}})
-	none, _ := count(map[string][]string{"suite": {"zzz"}})
-	if all != len(rows) || hbm == 0 || found != hbm || some >= all || none != 0 {
-		t.Errorf("of %d rows %d hbm; where hbm: %d read, %d found; where there is none: %d", all, hbm, some, found, none)
 	}
 }
 

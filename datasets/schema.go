@@ -13,6 +13,12 @@ const SchemaVersion = 1
 
 // field is one column: its name, the place of its value in a record, and when
 // it is null. Exactly one accessor is set.
+//
+// A new column is one line in the table that it belongs to (identityFields,
+// measurementFields, derivedFields, tierFields; a workload's come from the tags of its
+// struct): name with unit, accessor, and presentIf where a zero is a value. Parquet,
+// JSON and CSV follow. Names stay, since files have them: a column that must be called
+// otherwise gets a line in renamed, and a new meaning gets a new name.
 type field struct {
 	name string
 	// derived columns are written and never read back.
@@ -54,14 +60,18 @@ func (f field) presentIf(p func(*record) bool) field {
 // fields lists every column in file order.
 var fields = buildFields()
 
-// fieldIndex finds a column by name, or by the one that it had before rows
-// carried their stack.
+// renamed has the columns that had another name before rows carried their stack.
+var renamed = map[string]string{"stack": "implementation", "stack_version": "implementation_version"}
+
+// fieldIndex finds a column by name, old or new.
 var fieldIndex = func() map[string]int {
 	m := make(map[string]int, len(fields))
 	for i, f := range fields {
 		m[f.name] = i
 	}
-	m["implementation"], m["implementation_version"] = m["stack"], m["stack_version"]
+	for name, old := range renamed {
+		m[old] = m[name]
+	}
 	return m
 }()
 

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"iter"
-	"math"
 	"slices"
 
 	"bench/datasets"
@@ -124,23 +123,16 @@ func headOf(f *datasets.File) (*datasets.Run, error) {
 	seen := map[id]bool{}
 	imported := true
 	s := datasets.Scanner{Columns: []string{"device_id", "source"}}
-	for c, err := range s.Chunks([]string{f.Path}) {
+	for batch, err := range s.Rows([]string{f.Path}) {
 		if err != nil {
 			return nil, err
 		}
-		device, source := &c.Columns[0], &c.Columns[1]
-		last := [2]uint32{math.MaxUint32}
-		for i := range c.Rows {
-			at := [2]uint32{device.Index[i], source.Index[i]}
-			if at == last {
-				continue
-			}
-			last = at
-			k := id{device.Texts[at[0]], datasets.Source(source.Texts[at[1]])}
+		for i := range batch.Rows {
+			k := id{batch.Rows[i].DeviceID, batch.Rows[i].Measurement.Source}
 			if !seen[k] {
 				seen[k] = true
 				imported = imported && k.source == datasets.SourceImported
-				head.Rows = append(head.Rows, datasets.Row{DeviceID: k.device, Measurement: datasets.Measurement{Source: k.source}})
+				head.Rows = append(head.Rows, batch.Rows[i])
 			}
 		}
 	}

@@ -15,10 +15,10 @@ import (
 // kernelRows draws n cases of a GPU node: products in two types, all-reduces and
 // attention, of some thousand shapes. Those of large files are imported, as large
 // sweeps are: a run of bench has a few hundred cases.
-func kernelRows(n, seed int) []datasets.Row {
+func kernelRows(n, ofFile, seed int) []datasets.Row {
 	rows := make([]datasets.Row, n)
 	source := datasets.SourceMeasured
-	if n > 1000 {
+	if ofFile > 1000 {
 		source = datasets.SourceImported
 	}
 	for i := range rows {
@@ -57,8 +57,17 @@ func writeKernelRows(b *testing.B, files, hosts, perFile int) string {
 			}
 			continue
 		}
-		run := &datasets.Run{Meta: datasets.Meta{ID: fmt.Sprint("run-", i), Host: fmt.Sprintf("node%03d", i), StartUnixS: 1769900000}, Rows: kernelRows(perFile, i*perFile)}
-		if err := datasets.WriteFile(path, run); err != nil {
+		w, err := datasets.CreateFile(path, datasets.Meta{ID: fmt.Sprint("run-", i), Host: fmt.Sprintf("node%03d", i), StartUnixS: 1769900000}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		// In pieces, so that the peak of memory is the report's.
+		for at := 0; at < perFile; at += 10_000 {
+			if err := w.Write(kernelRows(min(10_000, perFile-at), perFile, i*perFile+at)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}

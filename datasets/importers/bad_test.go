@@ -161,9 +161,9 @@ func TestUnreadable(t *testing.T) {
 		says   string
 	}{
 		"empty":               {aiconfigurator, "a.parquet", nil, "empty"},
-		"truncated":           {aiconfigurator, "a.parquet", gemm[:len(gemm)-20], "not a whole Parquet file"},
-		"no footer":           {aiconfigurator, "a.parquet", gemm[:40], "not a whole Parquet file"},
-		"footer of 4 GiB":     {aiconfigurator, "a.parquet", append(bytes.Clone(gemm[:len(gemm)-8]), "\xff\xff\xff\xffPAR1"...), "not a whole Parquet file"},
+		"truncated":           {aiconfigurator, "a.parquet", gemm[:len(gemm)-20], "is truncated"},
+		"no footer":           {aiconfigurator, "a.parquet", gemm[:40], "is truncated"},
+		"footer of 4 GiB":     {aiconfigurator, "a.parquet", append(bytes.Clone(gemm[:len(gemm)-8]), "\xff\xff\xff\xffPAR1"...), "does not fit"},
 		"LFS pointer":         {aiconfigurator, "a.parquet", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), "git lfs pull"},
 		"missing column":      {aiconfigurator, "a.parquet", noLatency, "no column"},
 		"foreign table":       {aiconfigurator, "a.parquet", foreign, "no column op_name"},
