@@ -24,7 +24,7 @@ func beyondCore(dev *datasets.Device, w datasets.Workload, seconds float64) stri
 	if dev.Kind != "cpu" || !(dev.ClockHz.Value > 0) || !(seconds > 0) {
 		return ""
 	}
-	clock := dev.ClockHz.Value * implausibleBy
+	clock := dev.ClockHz.Value * datasets.Tolerance
 	if s, ok := w.(datasets.Stream); ok && s.Kernel == "latency" {
 		if cycles := seconds * clock; cycles < leastLoadCycles {
 			return fmt.Sprintf("a dependent load took %.2g cycles, and no cache answers within %d: loads were left out", cycles, leastLoadCycles)
@@ -48,20 +48,11 @@ func notCold(dev *datasets.Device, w datasets.Workload, seconds, memory float64)
 	if !(memory > 0) || !(seconds > 0) || datasets.CacheOf(w) != datasets.Cold || !(last.SizeBytes.Value > 0) {
 		return ""
 	}
-	all := func(c datasets.CacheLevel) float64 {
-		return c.SizeBytes.Value * float64(max(1, (dev.Units+max(c.SharedBy, 1)-1)/max(c.SharedBy, 1)))
-	}
-	held := 0.0
-	for _, c := range dev.Caches {
-		if c.Level > 1 {
-			held += all(c)
-		}
-	}
-	share := held / (2 * all(last))
+	share := dev.CachedBytes() / (2 * dev.AllBytes(last))
 	if share >= 0.9 {
 		return "" // the private caches are as large as the last level's: nothing can be said
 	}
-	if rate, most := w.Bytes()/seconds, memory*implausibleBy/(1-share); rate > most {
+	if rate, most := w.Bytes()/seconds, memory*datasets.Tolerance/(1-share); rate > most {
 		return fmt.Sprintf("%.4g GB/s of cold operands are more than memory's %.4g GB/s in this run, and what caches can add, allow: the operands were in a cache", rate/1e9, memory/1e9)
 	}
 	return ""

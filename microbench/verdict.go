@@ -18,16 +18,6 @@ const (
 	minDisturbedS = 0.03
 )
 
-// implausibleBy is by how much a time must beat the physical peak to be called
-// implausible: a CPU's peak is computed from the clock with all cores busy, and
-// one core alone was seen to run 2 % faster.
-const implausibleBy = 1.03
-
-// gpuImplausibleBy is the same for a GPU's arithmetic: its published peak holds at
-// its boost clock, and its highest clock is up to 8 % above that (H100 SXM: 1980
-// over 1830 MHz).
-const gpuImplausibleBy = 1.10
-
 // judge flags what the conditions of a case say against it, and settles its
 // verdict. before and after are the sentinel's ratios on either side of it, memory
 // the bandwidth that this run has measured for as many workers, or 0.
@@ -90,49 +80,20 @@ func judge(m *datasets.Measurement, dev *datasets.Device, w datasets.Workload, t
 	}
 }
 
-// implausible says which physical peak a time beats, or "". Arithmetic is held
-// against the dense peak of as many workers; traffic against the memory's
-// published bandwidth, where there is one and the operands cannot be in a
-// cache; what ranks send against the link's, unless the switch adds.
+// implausible says which physical peak a time beats, or "". Cold operands are held
+// against the memory's bandwidth by notCold, which knows how far they rotate.
 func implausible(dev *datasets.Device, w datasets.Workload, seconds float64) string {
-	if !(seconds > 0) {
-		return ""
-	}
-	share := 1.0
-	if dev.Kind == "cpu" && dev.Units > 0 {
-		share = min(1, float64(w.Workers())/float64(dev.Units))
-	} else if w.Workers() > 1 {
-		share = float64(w.Workers())
-	}
-	by := implausibleBy
-	if dev.Kind == "gpu" {
-		by = gpuImplausibleBy
-	}
-	beats := func(what string, rate, peak float64, unit string) string {
-		if peak > 0 && rate > peak*by {
-			return fmt.Sprintf("%.4g %s is more than the %s of %.4g %s", rate/1e9, unit, what, peak/1e9, unit)
+	for _, l := range dev.Limits(w) {
+		if l.Term == "memory" && datasets.CacheOf(w) == datasets.Cold {
+			continue
 		}
-		return ""
-	}
-	if w.Suite() != datasets.SuiteHBM && w.Suite() != datasets.SuiteAllReduce {
-		if s := beats("arithmetic peak", w.FLOPs()/seconds, dev.PeakFLOPs[w.DType()].Value*share, "GFLOP/s"); s != "" {
-			return s
+		if share := l.Share(seconds); share > l.Tolerance {
+			unit := "GB/s"
+			if l.Term == "compute" {
+				unit = "GFLOP/s"
+			}
+			return fmt.Sprintf("%.4g %s is more than the %s of %.4g %s", share*l.PeakPerS/1e9, unit, l.Name, l.PeakPerS/1e9, unit)
 		}
-	}
-	by = implausibleBy
-	if s, ok := w.(datasets.Stream); ok && (s.Kernel == "host_to_device" || s.Kernel == "device_to_host") {
-		return beats("host link", w.Bytes()/seconds, dev.PCIeBandwidth.Value, "GB/s")
-	}
-	if s, ok := w.(datasets.Stream); ok && s.Kernel == "peer" {
-		return beats("link bandwidth", w.WireBytes()/seconds, dev.LinkBandwidth.Value, "GB/s")
-	}
-	if s, ok := w.(datasets.Stream); ok && float64(s.SizeBytes) > 4*dev.LastLevel().SizeBytes.Value {
-		if s := beats("memory bandwidth", w.Bytes()/seconds, dev.MemoryBandwidth.Value*max(share, 1), "GB/s"); s != "" {
-			return s
-		}
-	}
-	if !dev.SwitchReduces {
-		return beats("link bandwidth", w.WireBytes()/seconds, dev.LinkBandwidth.Value, "GB/s")
 	}
 	return ""
 }

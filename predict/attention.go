@@ -31,7 +31,7 @@ const (
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
 
 // flashAttention3 reports whether the device runs FlashAttention-3.
-func flashAttention3(d *datasets.Device) bool { return d.Arch == "sm_90" }
+func flashAttention3(d *datasets.Device) bool { return d.Has(datasets.WGMMA) }
 
 // keyBlock is how many keys a FlashAttention-2 tile takes at once
 // (csrc/flash_attn/flash_api.cpp).

@@ -98,7 +98,7 @@ const (
 // GB/s), of which LL128 has 0.92.
 func ringChoice(d *datasets.Device, hops, bytes float64) protocol {
 	bandwidthLL := 87.7e9
-	if d.Arch != "sm_70" && d.Arch != "sm_75" && d.Arch != "sm_80" && d.Arch != "sm_86" && d.Arch != "sm_89" {
+	if d.ComputeCapability() >= 90 {
 		bandwidthLL = 141e9
 	}
 	ring := 0.8 * d.LinkBandwidth.Value

@@ -113,12 +113,6 @@ var (
 	splitFactors = []float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32}
 )
 
-// hasWgmma reports an architecture whose tensor cores read from shared memory
-// by themselves (Hopper and later).
-func hasWgmma(arch string) bool {
-	return arch >= "sm_90" && len(arch) == len("sm_90") || len(arch) > len("sm_90")
-}
-
 // gemmConfig is a product on a device with everything that does not depend on
 // the tile worked out.
 type gemmConfig struct {
@@ -128,8 +122,8 @@ type gemmConfig struct {
 	// idles.
 	cluster float64
 	split   bool
-	// wgmma: the SM's copies are done by an engine (TMA), not by its threads.
-	wgmma bool
+	// tma: the SM's copies are done by an engine, not by its threads.
+	tma bool
 	// step is the k of one loop step, of stepBytes bytes a row.
 	step, stepBytes float64
 
@@ -173,14 +167,14 @@ func (c *gemmConfig) choice() tiling {
 			x.latency = math.Ceil(blocks/c.units/resident) * steps * c.stepBytes / 128 * c.slice
 			x.fabric = blocks * (min(t.m, c.m) + min(t.n, c.n)) * steps * c.stepBytes / c.l2
 			hi, lo := max(x.compute, x.latency), max(c.memory, x.fabric)
-			if !c.wgmma {
+			if !c.tma {
 				hi, lo = max(hi, x.fabric), c.memory
 			}
 			if lo > hi {
 				hi, lo = lo, hi
 			}
 			x.total = hi + c.exposed*lo*lo/hi + c.store
-			if !c.wgmma && c.m > 1 {
+			if !c.tma && c.m > 1 {
 				// The first steps wait for a whole load each.
 				x.fill = min(steps, fillSteps) * c.slice
 				x.total += x.fill
@@ -191,7 +185,7 @@ func (c *gemmConfig) choice() tiling {
 				// once more.
 				partial := (2*s + 1) * c.m * c.n * 4
 				x.split = c.splitS + partial/c.l2
-				if !c.wgmma && c.m == 1 {
+				if !c.tma && c.m == 1 {
 					// GEMV splits k within a block: no second kernel.
 					x.split = c.splitS / 2
 				}
@@ -217,8 +211,8 @@ func predictGEMM(d *datasets.Device, v []float64, g *datasets.GEMM) datasets.Pre
 		units: float64(d.Units), sm: d.PeakFLOPs[g.Type].Value / float64(d.Units) * v[gemmTensor],
 		l2: hbm * v[gemmL2], store: m * n * g.Type.OutSize() / (d.MemoryBandwidth.Value * v[gemmStore]),
 		slice: v[gemmSlice], splitS: v[gemmSplit], exposed: v[gemmExposed], bias: v[gemmBias], hbm: hbm}
-	if hasWgmma(d.Arch) {
-		c.tiles, c.stepBytes, c.wgmma = wgmmaTiles, 128, true
+	if d.Has(datasets.WGMMA) || d.Has(datasets.TCGen05) {
+		c.tiles, c.stepBytes, c.tma = wgmmaTiles, 128, true
 	}
 	launch, quantize := v[gemmLaunch], 0.0
 	if g.Format == "fp8_dynamic" {

@@ -177,3 +177,20 @@ func BenchmarkGEMM(b *testing.B) {
 		gemmModel.Predict(&d, v, matmul(int64(1)<<(i%14), 4096, 4096))
 	}
 }
+
+// A workstation's Blackwell has mma.sync alone: its products are timed by the law
+// of an sm_80 of the same figures, and not by that of an sm_90.
+func TestGEMMLawFollowsTheInstruction(t *testing.T) {
+	v := make([]float64, len(gemmModel.Parameters))
+	for i, p := range gemmModel.Parameters {
+		v[i] = p.Value
+	}
+	seconds := map[string]float64{}
+	for _, arch := range []string{"sm_80", "sm_90", "sm_100", "sm_120"} {
+		d := gpuOfTest(arch, 100)
+		seconds[arch] = gemmModel.Predict(&d, v, datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: 64, N: 4096, K: 4096, Ranks: 1, Cache: datasets.Cold}).Seconds
+	}
+	if seconds["sm_120"] != seconds["sm_80"] || seconds["sm_100"] != seconds["sm_90"] || seconds["sm_90"] == seconds["sm_80"] {
+		t.Errorf("seconds by architecture: %v", seconds)
+	}
+}

@@ -94,27 +94,13 @@ func (r *Regimes) Of(w datasets.Workload) Regime {
 	case "communication":
 		return RegimeCommunication
 	}
-	if w.Bytes() <= r.lastLevel && !cold(w) {
+	if w.Bytes() <= r.lastLevel && datasets.CacheOf(w) != datasets.Cold {
 		return RegimeCache
 	}
 	if p.Seconds < floor {
 		return RegimeLatency
 	}
 	return RegimeMemory
-}
-
-func cold(w datasets.Workload) bool {
-	switch w := w.(type) {
-	case datasets.GEMM:
-		return w.Cache == datasets.Cold
-	case datasets.Attention:
-		return w.Cache == datasets.Cold
-	case datasets.DecodeLayer:
-		return w.Cache == datasets.Cold
-	case datasets.MoELayer:
-		return w.Cache == datasets.Cold
-	}
-	return false
 }
 
 // measuredBandwidth is the best bandwidth among ceilings whose working set is

@@ -109,7 +109,7 @@ func Validate(runs []*datasets.Run) (*Validation, error) {
 	kept := slices.DeleteFunc(same, func(j Joined) bool { return suspect[j.Row] })
 	v.Unsuspected = testHalf(Groups(kept, v.Tiers))
 	for _, id := range sortedKeys(rowsOf) {
-		if dev, ok := devices.Lookup(id); ok && dev.Arch == "sm_90" {
+		if dev, ok := devices.Lookup(id); ok && dev.Has(datasets.WGMMA) {
 			v.Families = append(v.Families, crossFamilies(dev, r.Rows)...)
 		}
 	}

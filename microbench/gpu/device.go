@@ -96,14 +96,17 @@ func describe(g *gpu, n int) datasets.Device {
 	} else {
 		// Not in the catalogue: no peak is known, and every type of the
 		// architecture can still be measured.
-		for _, t := range types(d) {
+		for _, t := range []datasets.DType{datasets.FP64, datasets.FP32, datasets.TF32, datasets.BF16, datasets.FP16, datasets.INT8} {
 			dev.PeakFLOPs[t] = datasets.Figure{}
+		}
+		if dev.Arch = arch(d); dev.Has(datasets.MMAFP8) {
+			dev.PeakFLOPs[datasets.FP8] = datasets.Figure{}
 		}
 	}
 	reported := func(v float64, what string) datasets.Figure {
 		return datasets.Figure{Value: v, Origin: datasets.Measured, Source: "the driver's " + what}
 	}
-	dev.Name, dev.Kind, dev.Arch = d.Name, "gpu", fmt.Sprintf("sm_%d%d", d.Major, d.Minor)
+	dev.Name, dev.Kind, dev.Arch = d.Name, "gpu", arch(d)
 	dev.Units = d.SMs
 	dev.MemoryBytes = reported(float64(d.MemoryBytes), "cuDeviceTotalMem")
 	if d.ClockHz > 0 {
@@ -130,15 +133,8 @@ func clock(published, reported datasets.Figure) datasets.Figure {
 	return reported
 }
 
-// types are those that tensor cores and vector units of an architecture
-// multiply, from 8.0 on (CUDA C++ Programming Guide, "Compute Capabilities").
-func types(d *cuda.Device) []datasets.DType {
-	out := []datasets.DType{datasets.FP64, datasets.FP32, datasets.TF32, datasets.BF16, datasets.FP16, datasets.INT8}
-	if d.Major > 8 || d.Minor >= 9 {
-		out = append(out, datasets.FP8)
-	}
-	return out
-}
+// arch is the architecture as the catalogue writes it.
+func arch(d *cuda.Device) string { return fmt.Sprintf("sm_%d%d", d.Major, d.Minor) }
 
 // slug makes a catalogue-like name of what the driver calls the GPU:
 // "NVIDIA L40S" is "l40s".

@@ -1,0 +1,173 @@
+package datasets
+
+import "fmt"
+
+// Limit is a peak of a device that holds a workload back.
+type Limit struct {
+	// Term is its name in a roofline: compute, memory, network, communication or
+	// host_link. Name is the peak's in a sentence.
+	Term, Name string
+	// Amount is what must pass it: FLOP for compute, else bytes.
+	Amount float64
+	// Spared is how much of Amount the device may get around: bytes that its caches
+	// keep from one repetition to the next, or that a switch sends which adds.
+	Spared float64
+	// PeakPerS is FLOP or bytes a second, of all workers together for compute and
+	// memory, and of one for the rest.
+	PeakPerS float64
+	// Tolerance is how many times PeakPerS a true measurement may reach.
+	Tolerance float64
+	// Missing says which figure is not known. Then there is no peak.
+	Missing string
+}
+
+// A peak that follows from a clock is beaten where the clock is. The boost clock
+// of a GPU's datasheet is up to 8 % below its highest (H100 SXM: 1830 and 1980
+// MHz). Memory and links have fixed clocks, and a CPU's peak is of the clock with
+// all cores busy, beside which one core alone ran 2 % faster. 1 % more is a
+// measurement's own error.
+const (
+	Tolerance           = 1.03
+	BoostClockTolerance = 1.10
+)
+
+// Seconds is the least time that the limit leaves, with nothing spared (Williams,
+// Waterman and Patterson, "Roofline", CACM 52(4), 2009).
+func (l Limit) Seconds() float64 { return l.Amount / l.PeakPerS }
+
+// Share is the share of the peak that a time amounts to, with all spared that may
+// be; 0 where there is no peak. No true time has a Share above Tolerance.
+func (l Limit) Share(seconds float64) float64 {
+	if l.Missing != "" || !(seconds > 0) {
+		return 0
+	}
+	return max(l.Amount-l.Spared, 0) / l.PeakPerS / seconds
+}
+
+// Limits are the peaks that a workload on a device meets, those with an unknown
+// figure included.
+func (d *Device) Limits(w Workload) []Limit {
+	out := make([]Limit, 0, 4)
+	add := func(l Limit, figure Figure, times float64, missing string) {
+		l.PeakPerS = figure.Value * times
+		if l.Tolerance == 0 {
+			l.Tolerance = Tolerance
+		}
+		if figure.Value == 0 && l.Missing == "" {
+			l.Missing = missing
+		}
+		if l.Amount > 0 {
+			out = append(out, l)
+		}
+	}
+	gpus, cores := float64(max(w.Workers(), 1)), 1.0
+	if m, ok := w.(MoELayer); ok && m.Kernel == "experts" {
+		gpus = 1 // one rank's share already
+	}
+	if d.Kind == "cpu" {
+		// One core may already fill the memory.
+		if d.Units > 0 {
+			cores = min(1, gpus/float64(d.Units))
+		}
+		gpus = 1
+	}
+	compute, memory := Limit{Term: "compute", Name: "arithmetic peak", Amount: w.FLOPs()},
+		Limit{Term: "memory", Name: "memory bandwidth", Amount: w.Bytes()}
+	switch format := formatOf(w); format {
+	case "", "fp8_dynamic", "fp8_static", "fp8_block":
+	case "int8_wo", "int4_wo", "w4a16_mxfp4": // narrow weights, multiplied in the row's type
+		memory.Missing = "no model of the " + format + " format"
+	default:
+		memory.Missing = "no model of the " + format + " format"
+		compute.Missing = memory.Missing
+	}
+	if d.Kind == "gpu" {
+		compute.Tolerance = BoostClockTolerance
+	}
+	if CacheOf(w) != Cold {
+		memory.Spared = d.CachedBytes() * gpus
+	}
+	if w.Suite() != SuiteHBM && w.Suite() != SuiteAllReduce {
+		peak := d.PeakFLOPs[w.DType()]
+		if peak.Value == 0 && compute.Missing == "" {
+			compute.Missing = fmt.Sprintf("no datasheet peak of %s for %s", d.ID, w.DType())
+		}
+		add(compute, peak, gpus*cores, "")
+	}
+	if w.Suite() != SuiteAllReduce {
+		add(memory, d.MemoryBandwidth, gpus, "no datasheet bandwidth")
+	}
+	link := Limit{Term: "communication", Name: "link bandwidth", Amount: w.WireBytes()}
+	if c, ok := w.(Collective); ok {
+		if c.Nodes > 1 {
+			network := Limit{Term: "network", Name: "network bandwidth", Amount: c.networkBytes()}
+			if c.Kind == "all_reduce" {
+				network.Spared = network.Amount / 2 // where the network's switches add, once is enough
+			}
+			add(network, d.NetworkBandwidth, 1, "no datasheet bandwidth of the network")
+			// What is left for the links is the same among the ranks of a node.
+			c.Ranks, c.Nodes = c.Ranks/c.Nodes, 1
+			link.Amount = c.WireBytes()
+		}
+		if d.SwitchReduces && c.Kind == "all_reduce" {
+			link.Spared = link.Amount / 2 // a switch that adds needs each rank's part once, not twice
+		}
+	}
+	if w.Workers() > 1 {
+		add(link, d.LinkBandwidth, 1, "no datasheet link bandwidth")
+	}
+	if s, ok := w.(Stream); ok && (s.Kernel == "host_to_device" || s.Kernel == "device_to_host") {
+		add(Limit{Term: "host_link", Name: "host link", Amount: s.Bytes()}, d.PCIeBandwidth, 1, "no datasheet bandwidth of the host link")
+	}
+	return out
+}
+
+// CachedBytes is what the caches beyond the first level keep together from one
+// repetition of a workload to the next.
+func (d *Device) CachedBytes() float64 {
+	bytes := 0.0
+	for _, c := range d.Caches {
+		if c.Level > 1 {
+			bytes += d.AllBytes(c)
+		}
+	}
+	return bytes
+}
+
+// AllBytes is what all of the device's caches of one level hold together.
+func (d *Device) AllBytes(c CacheLevel) float64 {
+	if c.SharedBy < 1 || d.Units < 1 {
+		return c.SizeBytes.Value
+	}
+	return c.SizeBytes.Value * float64((d.Units+c.SharedBy-1)/c.SharedBy)
+}
+
+// networkBytes is the least that each network card, one a rank, must send of a
+// collective whose ranks are spread evenly over nodes: between nodes each byte of
+// an all-reduce goes twice, of a gather, scatter or broadcast once, over all
+// cards of a node; of an all-to-all, each rank sends what is for other nodes.
+func (c Collective) networkBytes() float64 {
+	nodes, cards, size := float64(c.Nodes), float64(max(c.Ranks/c.Nodes, 1)), float64(c.SizeBytes)
+	switch c.Kind {
+	case "all_reduce", "custom_all_reduce":
+		return 2 * (nodes - 1) / nodes * size / cards
+	case "all_gather", "reduce_scatter":
+		return (nodes - 1) / nodes * size / cards
+	case "broadcast":
+		return size / cards
+	case "all_to_all":
+		return (nodes - 1) / nodes * size
+	}
+	return size
+}
+
+// formatOf is the quantised form of a workload's weights, "" where it has none.
+func formatOf(w Workload) string {
+	switch w := w.(type) {
+	case GEMM:
+		return w.Format
+	case MoELayer:
+		return w.Format
+	}
+	return ""
+}
