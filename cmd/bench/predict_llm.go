@@ -75,6 +75,7 @@ func defineTraining(fl *pflag.FlagSet) {
 	fl.Int("interleave", 1, "parts of the model a stage takes in turns")
 	fl.Bool("sequence-parallel", true, "split by tokens what tensor parallelism leaves whole")
 	fl.Float64("overlap", 0, "share of the replicas' communication that hides behind the backward pass")
+	fl.Bool("unfused-attention", false, "attention writes its scores to memory, as before FlashAttention")
 	fl.Float64("tokens", 0, "tokens of the whole training, such as 13e12, for days and dollars")
 }
 
@@ -148,7 +149,7 @@ func readWhole(verb string, fl *pflag.FlagSet) (*whole, error) {
 	tiers, _ := fl.GetStringSlice("tier")
 	if len(tiers) == 0 {
 		var best datasets.Tier
-		w.Device, best = bestTier(w.Device)
+		w.Device, best = catalog.BestTier(w.Device)
 		tiers = []string{string(best)}
 	}
 	if len(tiers) > 1 {
@@ -218,6 +219,7 @@ func (w *whole) trainingStep(fl *pflag.FlagSet) (llm.Training, error) {
 	t := llm.Training{Batch: w.batch, Sequence: w.context, Type: w.Type}
 	t.MicroBatch, _ = fl.GetInt64("micro-batch")
 	t.Overlap, _ = fl.GetFloat64("overlap")
+	t.UnfusedAttention, _ = fl.GetBool("unfused-attention")
 	r, _ := fl.GetString("recompute")
 	if t.Recompute = llm.Recompute(r); !slices.Contains(llm.Recomputes, t.Recompute) {
 		return t, unknown("recomputation", r, llm.Recomputes)

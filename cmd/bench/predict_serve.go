@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"bench/datasets"
-	"bench/datasets/catalog"
 	"bench/predict/llm"
 	"bench/predict/serving"
 	"bench/reports"
+	"bench/reports/services"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -231,15 +231,15 @@ func (s *service) aim(cmd *cobra.Command) error {
 	return s.answer(cmd, a, found)
 }
 
-// bestTier is the most informed tier that a device has without a run of its own,
-// and the device with what that tier needs.
-func bestTier(d datasets.Device) (datasets.Device, datasets.Tier) {
-	if d.Calibration != nil && d.Calibration.Device == d.ID {
-		return d, datasets.TierCalibrated
+// predictPublished recomputes the catalogue's published figures.
+func predictPublished() *cobra.Command {
+	return &cobra.Command{
+		Use:     "published",
+		Short:   "Recompute the published speeds of served and trained models that the catalogue holds",
+		Example: "  bench predict published",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return services.WritePublished(cmd.OutOrStdout(), services.Recompute())
+		},
 	}
-	if c := catalog.Relative(d); c != nil {
-		d.Calibration = c
-		return d, datasets.TierTransferred
-	}
-	return d, datasets.TierDatasheet
 }

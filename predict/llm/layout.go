@@ -123,6 +123,13 @@ func (l Layout) For(m datasets.Model, nodeSize int) (Layout, error) {
 			return l, fmt.Errorf("layout: pp is %d, more than the %d layers of %s", l.PP, m.Layers, m.ID)
 		}
 		l.StageLayers = LighterFirst(m.Layers, l.PP, -1)
+		if l.Interleave > 1 && l.PP > 1 && (m.Layers+2)%int64(l.PP*l.Interleave) == 0 {
+			// Embedding and output take a layer's place at the ends (Llama 3 Herd, 2024,
+			// section 3.3.2).
+			l.StageLayers = LighterFirst(m.Layers+2, l.PP, -1)
+			l.StageLayers[0]--
+			l.StageLayers[l.PP-1]--
+		}
 	}
 	sum := int64(0)
 	for _, n := range l.StageLayers {
@@ -135,9 +142,14 @@ func (l Layout) For(m datasets.Model, nodeSize int) (Layout, error) {
 		return l, fmt.Errorf("layout: stage_layers are %d stages of %d layers in all, and %s on pp %d has %d layers", len(l.StageLayers), sum, m.ID, l.PP, m.Layers)
 	}
 	if l.Interleave > 1 {
-		for _, n := range l.StageLayers {
+		for i, n := range l.StageLayers {
+			if i == 0 || i == l.PP-1 {
+				if v := int64(l.Interleave); n%v == v-1 {
+					n++ // the ends may lack a layer
+				}
+			}
 			if n%int64(l.Interleave) != 0 {
-				return l, fmt.Errorf("layout: interleave is %d, and must divide the %d layers of each stage", l.Interleave, n)
+				return l, fmt.Errorf("layout: interleave is %d, and must divide the %d layers of each stage", l.Interleave, l.StageLayers[i])
 			}
 		}
 	}

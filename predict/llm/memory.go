@@ -46,6 +46,8 @@ type Training struct {
 	// Overlap is the share of the replicas' communication that hides behind the
 	// backward pass; 0 shows all of it.
 	Overlap float64
+	// UnfusedAttention writes its scores to memory, as before FlashAttention (2022).
+	UnfusedAttention bool
 }
 
 // MicroBatches that each replica takes in a step.

@@ -25,6 +25,8 @@ type pass struct {
 	// training passes multiply each expert's tokens as a product of their own, as
 	// training's grouped kernels do with their large batches.
 	training bool
+	// unfused attention writes its scores to memory, as before FlashAttention.
+	unfused bool
 	// fused attention kernels do the rotary embedding.
 	fused bool
 	// formats are those of weights narrower than the products' type.
@@ -128,12 +130,27 @@ func (p pass) kernels(s *stepItems, stage int, count float64) {
 		s.add("attention", layers, latentAttention{a, pairWidth(m, p.query == 1) * share, m.KVElementsPerLayer()})
 		return
 	}
+	if p.unfused {
+		p.unfusedAttention(s, layers, heads*batch)
+		return
+	}
 	if m.Window > 0 && p.ctx > m.Window {
 		windowed := layers * float64(m.WindowLayers) / float64(m.Layers)
 		layers -= windowed
 		s.add("sliding-window attention", windowed, a.Windowed(m.Window))
 	}
 	s.add("attention", layers, a)
+}
+
+// unfusedAttention is scores and weighted values as products of so many heads, all
+// pairs of them, and between them six and a half passes over the scores: written,
+// scaled, masked and normalised, dropped out with a mask of bytes, and read.
+func (p pass) unfusedAttention(s *stepItems, layers float64, heads int64) {
+	n := layers * float64(heads)
+	s.gemm("attention scores", n, Wide(p.t), p.query, p.ctx, p.m.HeadDim)
+	s.gemm("attention values", n, Wide(p.t), p.query, p.m.HeadDim, p.ctx)
+	// An addition makes three passes.
+	p.stream(s, "attention softmax and dropout", "add", layers*6.5/3, heads*p.query, p.ctx)
 }
 
 func (p pass) feedForward(s *stepItems, name string, layers float64, width int64) {

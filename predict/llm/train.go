@@ -2,6 +2,7 @@ package llm
 
 import (
 	"fmt"
+	"strings"
 
 	"bench/datasets"
 )
@@ -55,7 +56,7 @@ func (c *Coster) TrainStep(m datasets.Model, l Layout, t Training) (*TrainStep, 
 	}
 	out := &TrainStep{MicroBatches: t.MicroBatches(l), Memory: l.TrainMemory(m, t), Fallbacks: c.fallbacks}
 	p := pass{m: m, l: l, t: t.Type, batch: t.MicroBatch, query: t.Sequence, ctx: t.Sequence, logits: t.MicroBatch * t.Sequence,
-		training: true, routing: datasets.Routing{Rule: datasets.RouteBalanced}}
+		training: true, unfused: t.UnfusedAttention, routing: datasets.Routing{Rule: datasets.RouteBalanced}}
 	through, slowest, mostOnce := 0.0, 0.0, 0.0
 	var replicas float64
 	seen := map[stageKind]*stageWork{}
@@ -162,6 +163,9 @@ func passes(i Item, r Recompute) float64 {
 		if r == RecomputeSelective {
 			return n + 1
 		}
+	}
+	if r == RecomputeSelective && strings.HasPrefix(i.Name, "attention ") && i.Name != "attention output" {
+		return n + 1
 	}
 	if r == RecomputeFull && i.Name != "output projection" && i.Name != "embedding" {
 		return n + 1
