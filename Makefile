@@ -6,10 +6,19 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: devices-doc build run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
+.PHONY: devices-doc build portable run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
+
+# Without cgo, and for macOS, bench measures nothing and does all else.
+portable:
+	CGO_ENABLED=0 $(GO) build -o bin/bench-portable ./cmd/bench
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o bin/bench-darwin ./cmd/bench
+	bin/bench-portable claims >/dev/null
+	bin/bench-portable predict gemm --device h100-sxm --m 64 --n 64 --k 64 --dtype bf16 >/dev/null
+	bin/bench-portable run --profile quick 2>bin/portable.txt; test $$? = 3
+	grep -q 'this build of bench measures nothing' bin/portable.txt
 
 # Measure every suite on the best device found, and report.
 run: build

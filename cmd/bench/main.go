@@ -16,8 +16,6 @@ import (
 	"slices"
 	"strings"
 
-	"bench/microbench/session"
-
 	// cobra: subcommands, help and flags in the form users know from kubectl and gh.
 	"github.com/spf13/cobra"
 )
@@ -47,9 +45,6 @@ var verbs = []func() *cobra.Command{
 	validateCommand,
 	claimsCommand,
 	versionCommand,
-	measureChildCommand,
-	followChildCommand,
-	restoreClocksCommand,
 	manCommand,
 }
 
@@ -59,6 +54,9 @@ type exitError struct {
 	code int
 	err  error
 }
+
+// errSaid is the error of a verb that has told the user why it ends.
+var errSaid = errors.New("said already")
 
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
@@ -120,24 +118,12 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return exitDone
 	}
-	if !errors.Is(err, session.ErrSaid) {
+	e := &exitError{code: exitUsage}
+	errors.As(err, &e)
+	if !errors.Is(err, errSaid) {
 		fmt.Fprintln(stderr, "bench:", oneLine(err))
 	}
-	return exitCode(err)
-}
-
-// exitCode is how an error ends the program.
-func exitCode(err error) int {
-	if e := (*exitError)(nil); errors.As(err, &e) {
-		return e.code
-	}
-	switch {
-	case errors.As(err, new(*session.NothingError)):
-		return exitNothing
-	case errors.As(err, new(*session.FailedError)):
-		return exitCheckFailed
-	}
-	return exitUsage
+	return e.code
 }
 
 func rootCommand() *cobra.Command {
@@ -175,7 +161,7 @@ input; 3 nothing could be measured; 4 a gate can't tell.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	for _, make := range verbs {
+	for _, make := range slices.Concat(verbs, hiddenVerbs) {
 		root.AddCommand(make())
 	}
 	return root

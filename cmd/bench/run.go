@@ -1,3 +1,5 @@
+//go:build cgo && linux
+
 package main
 
 import (
@@ -47,7 +49,7 @@ flight; a second one stops at once.`,
   bench run --list
   bench run --resume results/20260131T120000Z-1a2b3c4d5e6f.journal`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return ended(f.run(cmd)) },
 	}
 	fl := c.Flags()
 	f.register(fl)
@@ -162,6 +164,19 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	return session.Outcome(result)
 }
 
+// ended gives a session's error its exit code.
+func ended(err error) error {
+	switch {
+	case errors.Is(err, session.ErrSaid):
+		return &exitError{exitNothing, errSaid}
+	case errors.As(err, new(*session.NothingError)):
+		return &exitError{exitNothing, err}
+	case errors.As(err, new(*session.FailedError)):
+		return &exitError{exitCheckFailed, err}
+	}
+	return err
+}
+
 // joined finds this process's place among those that --join joins, and narrows
 // the run to what they can do together.
 func (f *runFlags) joined() error {
@@ -216,7 +231,8 @@ func interruptible(stderr io.Writer) (ctx context.Context, stop func()) {
 	}
 }
 
-// The hidden verbs are processes that a session starts.
+// hiddenVerbs are processes that a session starts.
+var hiddenVerbs = []func() *cobra.Command{measureChildCommand, followChildCommand, restoreClocksCommand}
 
 func measureChildCommand() *cobra.Command {
 	return hidden(session.ChildVerb+" OPTIONS", "Serve a backend to another bench process", cobra.MaximumNArgs(1), func(_ *cobra.Command, args []string) error {
@@ -229,7 +245,7 @@ func measureChildCommand() *cobra.Command {
 
 func followChildCommand() *cobra.Command {
 	return hidden(session.FollowVerb+" OPTIONS", "Take part in what rank 0 measures", cobra.ExactArgs(1), func(_ *cobra.Command, args []string) error {
-		return session.ServeFollower(args[0])
+		return ended(session.ServeFollower(args[0]))
 	})
 }
 

@@ -61,6 +61,13 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
+// Attributes put a child into a process group of its own. It ends when its
+// requests do; the kernel's signal is for one that is stopped and does not see
+// that. No thread of the parent ends before the parent.
+func Attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
 // endWithin is how long a process that is on its way out is waited for. One that
 // hangs in the kernel's driver may never end.
 const endWithin = 3 * time.Second

@@ -1,5 +1,3 @@
-//go:build cgo && linux
-
 package session
 
 import (
@@ -14,9 +12,6 @@ import (
 	"bench/microbench/host"
 	"bench/microbench/launcher"
 )
-
-// canMeasure is nil: this build has the backends.
-func canMeasure() error { return nil }
 
 func openBackend(o childOptions) (microbench.Backend, error) {
 	switch {
