@@ -19,6 +19,7 @@ const (
 	peakBinds   = "compute: no more than 100 % of the peak"
 	serveA100   = "bench predict serve --model gpt-4-mqa --device a100-sxm-40 --gpus 128 --tp 8 --pp 16 --batch 4096 --context 8192 --dtype fp16 --batch-sharded --gpu-hour-usd 1"
 	serveH100   = "bench predict serve --model gpt-4-mqa --device h100-sxm --gpus 128 --tp 8 --pp 16 --batch 4096 --context 8192 --dtype fp8 --batch-sharded --gpu-hour-usd 2"
+	serviceH100 = "bench predict serve --model gpt-4-mqa --device h100-sxm --tp 8 --pp 16 --dtype fp8 --isl 7168 --osl 1024 --concurrency 1024 --gpu-hour-usd 2"
 	servedAtA   = "served_usd(\"a100-sxm-40\", \"fp16\", large_batch, \"datasheet\")"
 	servedAtH   = "served_usd(\"h100-sxm\", \"fp8\", large_batch, \"datasheet\")"
 	servedAtHas = "served_usd(\"h100-sxm\", \"fp8\", large_batch, \"calibrated\")"
@@ -49,6 +50,10 @@ var cost = []claim{
 		formula: servedAtH + " + tier × (" + servedAtHas + " − " + servedAtH + ")", command: serveH100,
 		by: "the step model: {=}", correction: "{=}", workload: decodeLayer(datasets.FP8, 1024),
 		answer: "Where the batch is split over the ranks, at the datasheet {served(\"h100-sxm\", \"fp8\", large_batch, \"datasheet\")}."},
+	{id: "S11.2d", text: "$0.0021 per 1k tokens on 128 H100: what 1k output tokens cost from a simulated server, 7k tokens in and 1k out, FP8", published: []float64{0.0021}, relation: AtMost, unit: "USD", drawn: true, binds: "weights, and prompts",
+		formula: "service_usd(\"h100-sxm\", \"fp8\", 1024, server_range)", command: serviceH100,
+		answer: "{=} with 1,024 requests in flight, over the 90 % range that the serving model's errors on real servers give. Nearly half of it is prompts, which the article's figure does not say whether it counts; a user gets {service_rate(\"h100-sxm\", \"fp8\", 1024)|tokens/s}.",
+		by:     "a server that also reads its prompts: {=}", correction: "count all 8k tokens of a request, not the 1k of output: {service_usd(\"h100-sxm\", \"fp8\", 1024, server_range) / 8|USD}"},
 	{id: "S11.3", text: "Three times the cost of 175 B Davinci: cost of a token at the same batch, 128 A100 against 8", published: []float64{3}, unit: "1", drawn: true, binds: "bandwidth, until the batch wakes all experts",
 		formula: "usd_ratio(compared_batch)",
 		answer:  "By computing both at 2k context, whatever fits: {usd_ratio(512)|1} at batch 512, {usd_ratio(2048)|1} at 2,048, {usd_ratio(4096)|1} at 4,096, {usd_ratio(16384)|1} at 16,384: at large batches the used parameters decide, {active / gpt3_params|1} ×."},

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -43,9 +44,25 @@ func init() {
 		"front":      func(v *values, a arguments) any { return frontWords(v, a.text(0)) },
 		"served_usd": func(v *values, a arguments) any { return servedUSD(v, a) },
 		"served":     func(v *values, a arguments) any { return servedWords(v, a) },
-		"fitting":    func(v *values, _ arguments) any { return fitting(v) },
-		"reach":      func(_ *values, a arguments) any { return denseModels(a.number(0)) },
-		"usd_ratio":  func(v *values, a arguments) any { return costRatio(v, a.number(0)) },
+		"service_usd": func(v *values, a arguments) any {
+			answer, e := service(v, a)
+			if answer == nil {
+				return math.NaN()
+			}
+			r := e.Ranges["output_token"]
+			// The range is of the seconds of an output token, measured over predicted.
+			return llm.USDPerThousandTokens(v.eval("gpus"), v.in(priceOf(a.text(0))), answer.OutputTokensPerS) * (r.Low + a.number(3)*(r.High-r.Low))
+		},
+		"service_rate": func(v *values, a arguments) any {
+			answer, _ := service(v, a)
+			if answer == nil {
+				return math.NaN()
+			}
+			return 1 / answer.TPOTMeanS
+		},
+		"fitting":   func(v *values, _ arguments) any { return fitting(v) },
+		"reach":     func(_ *values, a arguments) any { return denseModels(a.number(0)) },
+		"usd_ratio": func(v *values, a arguments) any { return costRatio(v, a.number(0)) },
 
 		// How tokens fall on experts (predict/routing).
 		"experts_with": func(v *values, a arguments) any { return expertsWith(v, int(a.number(0))) },
@@ -239,15 +256,47 @@ func servedStep(v *values, a arguments) *llm.Step {
 // servedUSD is the cost of a thousand tokens of servedStep, at the article's
 // price for the device.
 func servedUSD(v *values, a arguments) any {
-	price := "h100_hour_usd"
-	if strings.HasPrefix(a.text(0), "a100") {
-		price = "a100_hour_usd"
-	}
 	step := servedStep(v, a)
 	if step == nil {
 		return math.NaN()
 	}
-	return llm.USDPerThousandTokens(v.eval("gpus"), v.in(price), step.TokensPerSecond)
+	return llm.USDPerThousandTokens(v.eval("gpus"), v.in(priceOf(a.text(0))), step.TokensPerSecond)
+}
+
+// priceOf names the article's price of an hour of a device.
+func priceOf(device string) string {
+	if strings.HasPrefix(device, "a100") {
+		return "a100_hour_usd"
+	}
+	return "h100_hour_usd"
+}
+
+// service is GPT-4 with a single KV head in S10's layout under the engine whose
+// errors docs/validation-serving.md lists, as bench predict serve simulates it:
+// device, type and requests in flight, of 7k tokens in and 1k out.
+func service(v *values, a arguments) (*serving.Answer, serving.Engine) {
+	m := model(v, "gpt-4-mqa")
+	e, err := serving.EngineOf("vllm", "")
+	l, err2 := llm.Layout{TP: int(v.in("tp")), PP: int(v.in("serve_pp")), DP: 1}.For(m, int(v.in("node_gpus")))
+	d := device(v, a.text(0))
+	tier := datasets.TierCalibrated
+	if d.Calibration == nil {
+		d.Calibration, tier = catalog.Relative(d), datasets.TierTransferred
+	}
+	deployment := serving.Deployment{Model: m, Cluster: llm.Cluster{Device: d}, Layout: l, Engine: e,
+		Serving: llm.Serving{Type: datasets.DType(a.text(1)), Context: int64(v.in("context")), FusedRotary: e.FusedRotary,
+			Routing: datasets.Routing{Rule: datasets.RouteUniform}}}
+	if err = errors.Join(err, err2, v.err); err == nil {
+		out := int64(v.in("answer_tokens"))
+		var answer serving.Answer
+		answer, err = deployment.Predict(llm.NewCoster(deployment.Cluster, tier),
+			serving.Load{Input: int64(v.in("context")) - out, Output: out, Concurrency: int64(a.number(2))})
+		if err == nil {
+			return &answer, e
+		}
+	}
+	v.fail("%v", err)
+	return nil, e
 }
 
 func servedWords(v *values, a arguments) any {

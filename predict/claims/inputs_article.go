@@ -100,6 +100,8 @@ var literature = map[string]Input{
 	"several":           missing(1, 5, "1", "how many times is \"several\""),
 	"load":              missing(0.3, 226.75/278, "1", "mean load over peak load, up to DeepSeek's 226.75 nodes on average of 278 at the peak (\"DeepSeek-V3/R1 Inference System Overview\", 2025)"),
 	"tier":              missing(0, 1, "1", "0 is the datasheet tier, 1 the best tier that is calibrated"),
+	"answer_tokens":     one(1024, "tokens", "our reading of a request at S11's 8k: 7k in, 1k out"),
+	"server_range":      missing(0, 1, "1", "where a real server lies in the 90 % range of the serving model: fast at 0, slow at 1 (docs/validation-serving.md)"),
 	"weight_bytes":      missing(1, 2, "bytes", "INT8 or FP16 weights: S10.3 and S10.4 have both"),
 	"prefix_share":      missing(0, 0.9, "1", "share of the context that all users' prompts begin with"),
 	"image_share":       missing(0, 1, "1", "share of the tokens that are images"),
