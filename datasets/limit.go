@@ -4,8 +4,8 @@ import "fmt"
 
 // Limit is a peak of a device that holds a workload back.
 type Limit struct {
-	// Term is its name in a roofline: compute, memory, network, communication or
-	// host_link. Name is the peak's in a sentence.
+	// Term is its name in a roofline: compute, memory, network, communication,
+	// pcie or host_link. Name is the peak's in a sentence.
 	Term, Name string
 	// Amount is what must pass it: FLOP for compute, else bytes.
 	Amount float64
@@ -97,24 +97,11 @@ func (d *Device) Limits(w Workload) []Limit {
 	if w.Suite() != SuiteAllReduce {
 		add(memory, d.MemoryBandwidth, gpus, "no datasheet bandwidth")
 	}
-	link := Limit{Term: "communication", Name: "link bandwidth", Amount: w.WireBytes()}
 	if c, ok := w.(Collective); ok {
-		if c.Nodes > 1 {
-			network := Limit{Term: "network", Name: "network bandwidth", Amount: c.networkBytes()}
-			if c.Kind == "all_reduce" {
-				network.Spared = network.Amount / 2 // where the network's switches add, once is enough
-			}
-			add(network, d.NetworkBandwidth, 1, "no datasheet bandwidth of the network")
-			// What is left for the links is the same among the ranks of a node.
-			c.Ranks, c.Nodes = c.Ranks/c.Nodes, 1
-			link.Amount = c.WireBytes()
-		}
-		if d.SwitchReduces && c.Kind == "all_reduce" {
-			link.Spared = link.Amount / 2 // a switch that adds needs each rank's part once, not twice
-		}
-	}
-	if w.Workers() > 1 {
-		add(link, d.LinkBandwidth, 1, "no datasheet link bandwidth")
+		d.collectiveLimits(c, add)
+	} else if w.Workers() > 1 {
+		figure, term, name := d.linkAmong(w.Workers())
+		add(Limit{Term: term, Name: name, Amount: w.WireBytes()}, figure, 1, "no datasheet link bandwidth")
 	}
 	if s, ok := w.(Stream); ok && (s.Kernel == "host_to_device" || s.Kernel == "device_to_host") {
 		add(Limit{Term: "host_link", Name: "host link", Amount: s.Bytes()}, d.PCIeBandwidth, 1, "no datasheet bandwidth of the host link")
@@ -140,25 +127,6 @@ func (d *Device) AllBytes(c CacheLevel) float64 {
 		return c.SizeBytes.Value
 	}
 	return c.SizeBytes.Value * float64((d.Units+c.SharedBy-1)/c.SharedBy)
-}
-
-// networkBytes is the least that each network card, one a rank, must send of a
-// collective whose ranks are spread evenly over nodes: between nodes each byte of
-// an all-reduce goes twice, of a gather, scatter or broadcast once, over all
-// cards of a node; of an all-to-all, each rank sends what is for other nodes.
-func (c Collective) networkBytes() float64 {
-	nodes, cards, size := float64(c.Nodes), float64(max(c.Ranks/c.Nodes, 1)), float64(c.SizeBytes)
-	switch c.Kind {
-	case "all_reduce", "custom_all_reduce":
-		return 2 * (nodes - 1) / nodes * size / cards
-	case "all_gather", "reduce_scatter":
-		return (nodes - 1) / nodes * size / cards
-	case "broadcast":
-		return size / cards
-	case "all_to_all":
-		return (nodes - 1) / nodes * size
-	}
-	return size
 }
 
 // formatOf is the quantised form of a workload's weights, "" where it has none.

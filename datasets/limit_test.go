@@ -47,10 +47,10 @@ func TestLimits(t *testing.T) {
 	cold.Cache, split.Ranks = Cold, 2
 	narrow, unknown := square, square
 	narrow.Format, unknown.Format = "int4_wo", "w4afp8"
-	// Each of 4 ranks sends 2·3/4 of 8 MB; where a switch adds, half as much.
+	// Each of 4 ranks sends 2·3/4 of 8 MB; where a switch adds, 1 + 1/4 of it.
 	sum := Collective{Kind: "all_reduce", Type: BF16, SizeBytes: 8e6, Ranks: 4, Nodes: 1}
 	far := sum
-	far.Nodes = 2 // 2 cards a node: 2·1/2·8 MB/2; among the 2 ranks of a node 2·1/2·8 MB
+	far.Nodes = 2 // a ring through 2 cards a node: 2·3/4·8 MB/2; among the 2 ranks of a node 2·1/2·8 MB
 	for _, c := range []struct {
 		d    *Device
 		w    Workload
@@ -65,8 +65,8 @@ func TestLimits(t *testing.T) {
 		{gpu, unknown, "no model of the w4afp8 format, no model of the w4afp8 format"},
 		{gpu, GEMM{Kernel: "matmul", Type: FP64, M: 1, N: 1, K: 1, Ranks: 1}, "no datasheet peak of round for fp64, memory 2.4e-05 0"},
 		{gpu, sum, "communication 120 120"},
-		{adds, sum, "communication 120 60"},
-		{gpu, far, "network 400 200, communication 80 80"},
+		{adds, sum, "communication 100 60"},
+		{gpu, far, "network 600 200, communication 80 80"},
 		{gpu, Stream{Kernel: "read", Type: BF16, SizeBytes: 50e6, Ranks: 1}, "memory 50 40"},
 		{gpu, Stream{Kernel: "host_to_device", Type: INT8, SizeBytes: 50e6, Ranks: 1}, "memory 50 40, host_link 1000 1000"},
 		{&Device{ID: "bare", Kind: "gpu"}, sum, "no datasheet link bandwidth"},

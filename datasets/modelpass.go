@@ -27,6 +27,8 @@ type ModelPass struct {
 	// run of steps.
 	ContextTokens int64 `col:"context_tokens" key:"context"`
 	Ranks         int   `col:"ranks"`
+	// Options are the tool's further settings that tell two passes apart: "nkvo=1".
+	Options string `col:"options"`
 }
 
 var passOperation = declare[ModelPass](SuiteDecode, SuitePrefill)

@@ -36,7 +36,7 @@ func randomWorkload(r *rand.Rand) Workload {
 		return Attention{Type: dtype, KVType: DType(maybe("fp8", string(dtype))), Batch: n(), QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(),
 			Heads: kv * 4, KVHeads: kv, HeadDim: n(), Ranks: ranks(), Cache: cache}
 	case 5:
-		return ModelPass{Model: maybe("llama 7B Q4_K - Medium"), Type: dtype, Format: maybe("q4_k"), WeightBytes: n(), Parameters: n(),
+		return ModelPass{Options: maybe("nkvo=1"), Model: maybe("llama 7B Q4_K - Medium"), Type: dtype, Format: maybe("q4_k"), WeightBytes: n(), Parameters: n(),
 			QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(), Ranks: ranks()}
 	case 6:
 		s := Serve{Kernel: ServeFigures[r.IntN(len(ServeFigures))], Type: dtype, KVType: DType(maybe("fp8")), Format: maybe("mxfp4"),

@@ -32,6 +32,7 @@ const (
 // verbs makes every command, in the order in which help lists them. A new verb
 // is a file with such a function, and a line here.
 var verbs = []func() *cobra.Command{
+	checkCommand,
 	devicesCommand,
 	catalogCommand,
 	runCommand,

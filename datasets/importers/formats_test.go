@@ -103,8 +103,8 @@ func TestNVBandwidthText(t *testing.T) {
 	check(t, "nvbandwidth", "testdata/nvbandwidth.txt", []seen{
 		{"hbm/host_to_device int8 bytes=536870912 ranks=1", size / 55.30e9, "h100-sxm", 15},
 		{"hbm/host_to_device int8 bytes=536870912 ranks=1", size / 53.69e9, "h100-sxm", 15},
-		{"hbm/peer int8 bytes=1073741824 ranks=1", size / 396.66e9, "h100-sxm", 29},
-		{"hbm/peer int8 bytes=1073741824 ranks=1", size / 397.00e9, "h100-sxm", 30},
+		{"hbm/peer int8 bytes=1073741824 ranks=2 pair=0-1", size / 396.66e9, "h100-sxm", 29},
+		{"hbm/peer int8 bytes=1073741824 ranks=2 pair=1-0", size / 397.00e9, "h100-sxm", 30},
 		{"hbm/copy_engine int8 bytes=1073741824 ranks=1", size / 1342.18e9, "h100-sxm", 45},
 		{"hbm/copy_engine int8 bytes=1073741824 ranks=1", size / 1340e9, "h100-sxm", 45},
 	}, 4)

@@ -8,6 +8,7 @@
 package importers
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -38,6 +39,8 @@ type format struct {
 	// read adds the file's records to the batch. An error says that the file
 	// as a whole is not of this format.
 	read func(b *batch, data []byte) error
+	// stream, where not nil, reads text that may be too long to hold.
+	stream func(b *batch, r *bufio.Reader) error
 }
 
 // formats lists every format, in the order of help texts.
@@ -234,6 +237,12 @@ type batch struct {
 	byReason map[string]int
 	notes    []string
 	devices  []datasets.Device
+	// options, emit and the rest belong to Read: rows go to emit as they come.
+	options           Options
+	emit              func(*datasets.Row, *datasets.Device)
+	emitted           int
+	assumed, problems []string
+	wrongValues       int64
 	// ids is the device of each printed name.
 	ids   map[string]string
 	peaks peaks
@@ -248,6 +257,8 @@ type observation struct {
 	timeS, lowS, highS float64
 	stack              datasets.Stack
 	toolVersion        string
+	// gpu is which of the machine's it was, "" where that is not printed.
+	gpu string
 	// wrong is wrong elements where the tool checks answers.
 	wrong int64
 }
@@ -263,7 +274,7 @@ func (b *batch) add(o observation) {
 		return
 	}
 	d := b.device(o.device)
-	row := datasets.Row{Workload: o.workload, DeviceID: d.ID, Measurement: datasets.Measurement{
+	row := datasets.Row{Workload: o.workload, DeviceID: d.ID, DeviceUUID: o.gpu, Measurement: datasets.Measurement{
 		Source: datasets.SourceImported, Verdict: datasets.OK,
 		TimeS: o.timeS, LowS: o.lowS, HighS: o.highS,
 		Stack: o.stack, Wrong: o.wrong,
@@ -275,6 +286,11 @@ func (b *batch) add(o observation) {
 		row.Measurement.Reason = fmt.Sprintf("%s reports %d wrong elements", b.tool, o.wrong)
 	}
 	b.peaks.see(d, &row)
+	if b.emit != nil {
+		b.emitted++
+		b.emit(&row, d)
+		return
+	}
 	b.rows = append(b.rows, row)
 }
 

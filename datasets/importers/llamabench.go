@@ -57,7 +57,11 @@ type llamaTest struct {
 	Threads      looseText   `json:"n_threads"`
 	BuildCommit  string      `json:"build_commit"`
 	BuildNumber  looseText   `json:"build_number"`
+	NoKVOffload  looseText   `json:"no_kv_offload"`
+	FlashAttn    looseText   `json:"flash_attn"`
 	markdownRate string
+	// options are the table's further columns.
+	options string
 }
 
 func readLlamaBench(b *batch, data []byte) error {
@@ -131,6 +135,10 @@ var (
 	llamaShape = regexp.MustCompile(`^(pp|tg) ?(\d+)(?: @ d(\d+))?$`)
 )
 
+// llamaKnown are the table's columns that are read; any other one is an option that
+// tells two tests apart.
+var llamaKnown = []string{"model", "size", "params", "backend", "ngl", "threads", "test", "t/s"}
+
 func (b *batch) llamaMarkdown(data []byte) error {
 	var header, devices []string
 	type row struct {
@@ -189,6 +197,13 @@ func (b *batch) llamaMarkdown(data []byte) error {
 			Depth: looseText(shape[3]), Backend: r.cells["backend"], GPU: strings.Join(devices, ", "),
 			GPULayers: looseText(r.cells["ngl"]), Threads: looseText(r.cells["threads"]),
 			BuildCommit: commit, BuildNumber: looseText(number), markdownRate: strings.TrimSpace(rate)}
+		var options []string
+		for _, name := range header {
+			if !slices.Contains(llamaKnown, name) {
+				options = append(options, name+"="+r.cells[name])
+			}
+		}
+		t.options = strings.Join(options, " ")
 		if shape[1] == "pp" {
 			t.Prompt = looseText(shape[2])
 		} else {
@@ -242,7 +257,12 @@ func (b *batch) llamaTest(record int64, t llamaTest) {
 	}
 	prompt, generated, depth := number("n_prompt", t.Prompt), number("n_gen", t.Generated), number("n_depth", t.Depth)
 	m := datasets.ModelPass{Model: t.Model, WeightBytes: number("model_size", t.Size),
-		Parameters: number("model_n_params", t.Parameters), Ranks: 1}
+		Parameters: number("model_n_params", t.Parameters), Ranks: 1, Options: t.options}
+	for name, v := range map[string]looseText{"nkvo": t.NoKVOffload, "fa": t.FlashAttn} {
+		if v == "1" || v == "true" {
+			m.Options = strings.TrimSpace(m.Options + " " + name + "=1")
+		}
+	}
 	m.Type, m.Format = llamaWeights(t.Model)
 	device := strings.TrimSpace(t.GPU)
 	onCPU := t.Backend == "CPU" || t.GPULayers == "0" || device == ""

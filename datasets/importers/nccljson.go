@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -37,6 +38,7 @@ type ncclMeasure struct {
 	Time    looseText `json:"time"`
 	CPUTime looseText `json:"cpu_time"`
 	AlgBW   looseText `json:"alg_bw"`
+	BusBW   looseText `json:"bus_bw"`
 	Wrong   looseText `json:"nwrong"`
 }
 
@@ -72,12 +74,10 @@ func (b *batch) ncclJSON(data []byte) error {
 	if report.Results == nil {
 		return fmt.Errorf("the JSON holds no results of nccl-tests")
 	}
-	run := ncclRun{test: ncclTest.FindString(filepath.Base(b.file)), ncclVersion: ncclRelease(strconv.Itoa(report.NCCLVersion)),
+	run := ncclRun{op: opOfFile(b.file), ncclVersion: ncclRelease(strconv.Itoa(report.NCCLVersion)),
 		graph: report.Config.Graph > 0}
 	if len(report.Args) > 0 {
-		if m := ncclTest.FindString(filepath.Base(report.Args[0])); m != "" {
-			run.test = m
-		}
+		run.op = cmp.Or(opIn(filepath.Base(report.Args[0])), run.op)
 	}
 	perProcess := max(report.Config.Threads, 1) * max(report.Config.GPUs, 1)
 	if perProcess < 1 || perProcess > maxRanks/max(len(report.Config.Devices), 1) {
@@ -85,7 +85,7 @@ func (b *batch) ncclJSON(data []byte) error {
 	}
 	for process, d := range report.Config.Devices {
 		for i := range perProcess {
-			run.rank(strconv.Itoa(process*perProcess+i), d.Host, d.Info)
+			run.rank(strconv.Itoa(process*perProcess+i), d.Host, strconv.Itoa(process*perProcess+i), d.Info)
 		}
 	}
 	for i, r := range report.Results {
@@ -98,7 +98,7 @@ func (b *batch) ncclJSON(data []byte) error {
 				time = m.CPUTime
 			}
 			b.ncclRow(&run, ncclRow{record: int64(i + 1), size: string(r.Size), dtype: strings.TrimSpace(r.Type),
-				time: string(time), algbw: string(m.AlgBW), wrong: string(m.Wrong), inPlace: inPlace == 1})
+				time: string(time), algbw: string(m.AlgBW), busbw: string(m.BusBW), wrong: string(m.Wrong), inPlace: inPlace == 1})
 		}
 	}
 	return nil

@@ -1,10 +1,11 @@
 package importers
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,10 +26,11 @@ import (
 //
 // Older versions lack root, or redop as well, and print error, the largest
 // deviation, instead of #wrong, the count of wrong elements. The first four
-// figures are of separate input and output buffers, the last four in place.
-// The collective is named by "# Collective test starting:" (since 2.17), by a
-// command such as all_reduce_perf anywhere in the file, or else by the file's
-// name.
+// figures are of separate input and output buffers, the last four in place. What
+// stands before a line does not matter, nor that a # is lost. The collective is
+// named by "# Collective test starting:" (since 2.17), by a command such as
+// all_reduce_perf, by the file's name, or else by the columns: busbw over algbw
+// is 2(n−1)/n of n ranks for all_reduce alone.
 //
 // time is microseconds an operation, by the host's clock over a batch that the
 // stream was synchronised after. size is bytes: of one rank's buffer for
@@ -38,28 +40,44 @@ import (
 // each of the two placements. Ranks are counted, and nodes are their hosts.
 var ncclTests = format{
 	name:       "nccl-tests",
-	about:      "output of NVIDIA nccl-tests, text or JSON",
+	about:      "output of NVIDIA nccl-tests or AMD rccl-tests, text or JSON",
 	extensions: []string{".txt", ".log", ".out", ".json"},
-	read:       readNCCLTests,
+	read: func(b *batch, data []byte) error {
+		if isJSON(data) {
+			return b.ncclJSON(data)
+		}
+		return readNCCLTests(b, bufio.NewReader(bytes.NewReader(data)))
+	},
+	stream: readNCCLTests,
 }
 
 // ncclRun is what holds for all rows of one table.
 type ncclRun struct {
-	test string
-	// hosts and devices are those of the ranks.
-	ranks          map[string]bool
+	// op is the collective, "" where nothing names it.
+	op string
+	// seats counts the ranks of each host and device index, and devices their kinds.
+	seats          map[[2]string]int
 	hosts, devices []string
+	ranks          int
+	// commandRanks follow from the command's -g, -t and -np.
+	commandRanks int
+	// zeros are rank lines of a rank 0: more than one is more than one run.
+	zeros int
 	// columns of the table's header.
 	columns                  []string
 	toolVersion, ncclVersion string
-	graph                    bool
+	graph, rows              bool
 }
 
-func (n *ncclRun) rank(id, host, device string) {
-	if n.ranks == nil {
-		n.ranks = map[string]bool{}
+func (n *ncclRun) rank(id, host, index, device string) {
+	if n.seats == nil {
+		n.seats = map[[2]string]int{}
 	}
-	n.ranks[id] = true
+	n.ranks++
+	n.seats[[2]string{host, index}]++
+	if id == "0" {
+		n.zeros++
+	}
 	if !slices.Contains(n.hosts, host) {
 		n.hosts = append(n.hosts, host)
 	}
@@ -68,101 +86,190 @@ func (n *ncclRun) rank(id, host, device string) {
 	}
 }
 
+// nodes counts hosts; one name with the same device twice is two hosts.
+func (n *ncclRun) nodes() (nodes int, twice bool) {
+	for _, h := range n.hosts {
+		most := 1
+		for seat, times := range n.seats {
+			if seat[0] == h {
+				most = max(most, times)
+			}
+		}
+		nodes += most
+		twice = twice || most > 1
+	}
+	return max(nodes, 1), twice
+}
+
 var (
-	ncclTag     = regexp.MustCompile(`^\[\d+,\d+\]<std(?:out|err)>:`) // mpirun --tag-output
-	ncclVersion = regexp.MustCompile(`^# *nccl-tests version (\S+).*nccl-library=(\d+)`)
-	ncclTest    = regexp.MustCompile(`(all_reduce|all_gather|reduce_scatter|alltoallv|alltoall|broadcast|sendrecv|hypercube|reduce|gather|scatter)(_perf)?`)
-	ncclRank    = regexp.MustCompile(`^# +Rank +(\d+) .*\bon +(\S+) +device +\d+ +\[[^\]]*\] +(.+)$`)
+	ncclVersion = regexp.MustCompile(`nccl-tests version (\S+).*nccl-library=(\d+)`)
+	ncclLibrary = regexp.MustCompile(`\bR?NCCL version:? (\d+\.\d+\.\d+)`)
+	ncclTest    = regexp.MustCompile(`\b(all_reduce|all_gather|reduce_scatter|alltoallv|alltoall|broadcast|sendrecv|hypercube|reduce|gather|scatter)_perf`)
+	ncclRank    = regexp.MustCompile(`\bRank +(\d+) .*?\bon +(\S+) +device +(\d+) +\[[^\]]*\] +(.+)$`)
+	ncclFailed  = regexp.MustCompile(`Out of bounds values *: *(\d+) *FAILED`)
+	commandFlag = regexp.MustCompile(`(?:^|\s)(-g|--ngpus|-t|--nthreads|-np|--np|-n|-N|--ntasks)[ =]+(\d+)`)
 )
 
-// ncclKinds are the tests that a Collective can hold.
-var ncclKinds = map[string]string{"all_reduce": "all_reduce", "all_gather": "all_gather",
-	"reduce_scatter": "reduce_scatter", "alltoall": "all_to_all", "broadcast": "broadcast", "sendrecv": "send_recv"}
+// ncclOps are the tests' names that a Collective calls otherwise.
+var ncclOps = map[string]string{"alltoall": "all_to_all", "sendrecv": "send_recv"}
 
 var ncclTypes = map[string]datasets.DType{"float": datasets.FP32, "half": datasets.FP16, "bfloat16": datasets.BF16,
 	"double": datasets.FP64, "int8": datasets.INT8, "uint8": datasets.INT8, "char": datasets.INT8,
-	"int64": datasets.I64, "uint64": datasets.I64, "f8e4m3": datasets.FP8, "fp8_e4m3": datasets.FP8}
+	"int64": datasets.I64, "uint64": datasets.I64, "f8e4m3": datasets.FP8, "fp8_e4m3": datasets.FP8, "fp8e4m3": datasets.FP8,
+	"f8e5m2": datasets.FP8, "fp8_e5m2": datasets.FP8, "fp8e5m2": datasets.FP8}
 
-func readNCCLTests(b *batch, data []byte) error {
-	if isJSON(data) {
-		return b.ncclJSON(data)
-	}
-	run := ncclRun{test: ncclTest.FindString(filepath.Base(b.file))}
-	rows := false
-	for i, line := range b.lines(data) {
-		line = strings.TrimSpace(ncclTag.ReplaceAllString(line, ""))
+// asWide stand for types that are moved and that no workload computes in.
+var asWide = map[string]datasets.DType{"int32": datasets.FP32, "uint32": datasets.FP32, "int": datasets.FP32}
+
+func readNCCLTests(b *batch, r *bufio.Reader) error {
+	run := ncclRun{op: opOfFile(b.file)}
+	fromFile := run.op != ""
+	err := b.eachLine(r, func(n int64, line string) {
 		fields := strings.Fields(line)
+		if at := ncclRowAt(fields); at >= 0 {
+			run.rows = true
+			b.ncclLine(&run, n, fields[at:])
+			return
+		}
+		if strings.IndexByte(line, 0x1b) >= 0 || strings.IndexByte(line, '&') >= 0 {
+			line = unpasted(line)
+			fields = strings.Fields(line)
+			if at := ncclRowAt(fields); at >= 0 {
+				run.rows = true
+				b.ncclLine(&run, n, fields[at:])
+				return
+			}
+		}
 		switch {
-		case strings.HasPrefix(line, "# nThread"):
-			if rows { // the next test of the same file
-				run.ranks, run.hosts, run.devices, run.columns, rows = nil, nil, nil, nil, false
+		case strings.Contains(line, "nThread "):
+			if run.rows { // the next test of the same file
+				run = ncclRun{op: run.op, commandRanks: run.commandRanks, toolVersion: run.toolVersion, ncclVersion: run.ncclVersion}
 			}
 			_, graph, _ := strings.Cut(line, "graph: ")
 			run.graph = graph != "" && !strings.HasPrefix(graph, "0")
-		case ncclVersion.MatchString(line):
+		case strings.Contains(line, "Rank") && ncclRank.MatchString(line):
+			m := ncclRank.FindStringSubmatch(line)
+			run.rank(m[1], m[2], m[3], m[4])
+		case strings.Contains(line, "busbw") && slices.Contains(fields, "busbw") && slices.Contains(fields, "time"):
+			if at := slices.Index(fields, "size"); at >= 0 {
+				run.columns = fields[at:]
+			}
+		case strings.Contains(line, "FAILED") && ncclFailed.MatchString(line):
+			v, _ := strconv.ParseInt(ncclFailed.FindStringSubmatch(line)[1], 10, 64)
+			b.wrongValues += max(v, 1)
+			b.note("the file reports wrong results: %s", clip(strings.TrimSpace(strings.Trim(line, "#"))))
+		case strings.Contains(line, "nccl-tests version") && ncclVersion.MatchString(line):
 			m := ncclVersion.FindStringSubmatch(line)
 			run.toolVersion, run.ncclVersion = m[1], ncclRelease(m[2])
-		case ncclRank.MatchString(line):
-			m := ncclRank.FindStringSubmatch(line)
-			run.rank(m[1], m[2], m[3])
-		case strings.HasPrefix(line, "#") && slices.Contains(fields, "busbw"):
-			run.columns = strings.Fields(strings.TrimPrefix(line, "#"))
-		case strings.HasPrefix(line, "#") && strings.Contains(line, "Out of bounds values") && strings.Contains(line, "FAILED"):
-			b.note("the file reports wrong results: %s", clip(strings.TrimSpace(strings.Trim(line, "#"))))
-		case isNCCLRow(fields):
-			rows = true
-			b.ncclLine(&run, int64(i+1), fields)
-		default:
-			if m := ncclTest.FindStringSubmatch(line); m != nil && m[2] != "" && !strings.Contains(line, "concluded") {
-				run.test = m[0]
+		case strings.Contains(line, "CCL version") && ncclLibrary.MatchString(line):
+			run.ncclVersion = ncclLibrary.FindStringSubmatch(line)[1]
+		case strings.Contains(line, "_perf") && !strings.Contains(line, "concluded"):
+			m := ncclTest.FindStringSubmatch(line)
+			if m == nil {
+				return
+			}
+			if fromFile = false; run.rows {
+				run = ncclRun{toolVersion: run.toolVersion, ncclVersion: run.ncclVersion}
+			}
+			run.op = cmp.Or(ncclOps[m[1]], m[1])
+			run.commandRanks = ranksOfCommand(line)
+		}
+	})
+	if fromFile && b.emitted > 0 && b.options.Op == "" {
+		b.assume("%s, from the file's name (--op)", run.op)
+	}
+	return err
+}
+
+// ranksOfCommand is processes × threads × GPUs a thread of a command line, 0 where it
+// gives none of them.
+func ranksOfCommand(line string) int {
+	launch, test, _ := strings.Cut(line, "_perf")
+	product, found := 1, false
+	for _, part := range []struct{ text, flags string }{{launch, "-np --np -n -N --ntasks"}, {test, "-g --ngpus -t --nthreads"}} {
+		for _, m := range commandFlag.FindAllStringSubmatch(part.text, -1) {
+			v, err := strconv.Atoi(m[2])
+			if slices.Contains(strings.Fields(part.flags), m[1]) && err == nil && v > 0 && product*v <= maxRanks {
+				product, found = product*v, true
 			}
 		}
 	}
-	return nil
+	if !found {
+		return 0
+	}
+	return product
 }
 
-// isNCCLRow reports whether a line begins as the table's rows do.
-func isNCCLRow(fields []string) bool {
-	if len(fields) < 3 {
-		return false
+// ncclRowAt is where in a line a row of the table begins: a size, a count and a type,
+// whatever stands before; −1 where there is none.
+func ncclRowAt(fields []string) int {
+	for i := 0; i+3 <= len(fields) && i < 8; i++ {
+		if i > 0 && i+8 > len(fields) {
+			break
+		}
+		if isCount(fields[i]) && isCount(fields[i+1]) && (ncclTypes[fields[i+2]] != "" || asWide[fields[i+2]] != "" || i == 0 && isWord(fields[i+2])) {
+			return i
+		}
 	}
-	_, err := strconv.ParseUint(fields[0], 10, 64)
-	_, err2 := strconv.ParseUint(fields[1], 10, 64)
-	_, isNumber := strconv.ParseFloat(fields[2], 64)
-	return err == nil && err2 == nil && isNumber != nil
+	return -1
+}
+
+func isWord(s string) bool { return s != "" && s[0] >= 'a' && s[0] <= 'z' }
+
+func isCount(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) < 19
 }
 
 // ncclColumns are the headers by the number of their columns, for tables
 // whose header was lost.
-var ncclColumns = map[int]string{
-	11: "size count type time algbw busbw error time algbw busbw error",
-	12: "size count type redop time algbw busbw error time algbw busbw error",
-	13: "size count type redop root time algbw busbw #wrong time algbw busbw #wrong",
+var ncclColumns = map[int][]string{
+	11: strings.Fields("size count type time algbw busbw error time algbw busbw error"),
+	12: strings.Fields("size count type redop time algbw busbw error time algbw busbw error"),
+	13: strings.Fields("size count type redop root time algbw busbw #wrong time algbw busbw #wrong"),
 }
 
 func (b *batch) ncclLine(run *ncclRun, record int64, fields []string) {
 	columns := run.columns
-	if columns == nil {
-		columns = strings.Fields(ncclColumns[len(fields)])
+	if n := len(columns); n > 0 && columns[n-1] == "timestamp" { // a date and a time
+		columns = columns[:n-1]
+		fields = fields[:min(len(fields), n-1)]
 	}
-	if n := len(columns); n > 0 && columns[n-1] == "timestamp" && len(fields) == n+1 { // a date and a time
-		columns, fields = columns[:n-1], fields[:n-1]
+	// A cell that is left empty is the operator's, or the root's.
+	for _, empty := range []string{"redop", "root"} {
+		if at := slices.Index(columns, empty); at >= 0 && len(fields) < len(columns) {
+			columns = slices.Delete(slices.Clone(columns), at, at+1)
+		}
 	}
 	if len(columns) != len(fields) {
-		b.refuse(record, fmt.Sprintf("%d fields where the table has %d columns", len(fields), len(columns)), "not the table's number of fields")
+		columns = ncclColumns[len(fields)]
+	}
+	if columns == nil {
+		b.refuse(record, fmt.Sprintf("%d fields where the table has %d columns", len(fields), len(run.columns)), "not the table's number of fields")
 		return
 	}
-	row := ncclRow{record: record, size: fields[0], dtype: fields[2]}
+	row := ncclRow{record: record, size: fields[0], count: fields[1], dtype: fields[2]}
 	inPlace := false
 	for i, name := range columns {
-		if name != "time" && name != "cputime" {
+		switch name {
+		case "redop":
+			row.redop = fields[i]
+			continue
+		case "time", "cputime":
+		default:
 			continue
 		}
-		row.time, row.algbw, row.wrong = fields[i], "", ""
+		row.time, row.algbw, row.busbw, row.wrong = fields[i], "", "", ""
 		for j := i + 1; j < len(columns) && columns[j] != "time" && columns[j] != "cputime"; j++ {
 			switch columns[j] {
 			case "algbw":
 				row.algbw = fields[j]
+			case "busbw":
+				row.busbw = fields[j]
 			case "#wrong":
 				row.wrong = fields[j]
 			}
@@ -175,44 +282,91 @@ func (b *batch) ncclLine(run *ncclRun, record int64, fields []string) {
 
 // ncclRow is one placement of one row, as printed.
 type ncclRow struct {
-	record             int64
-	size, dtype        string
-	time, algbw, wrong string
-	inPlace            bool
+	record                    int64
+	size, count, dtype, redop string
+	time, algbw, busbw, wrong string
+	inPlace                   bool
+}
+
+// shape is the collective, ranks and nodes of a row, and what they were inferred
+// from: the flags, the file, or the ratio of the columns.
+func (b *batch) shape(run *ncclRun, size, algbw, busbw float64) (op string, ranks, nodes int) {
+	op, ranks = cmp.Or(b.options.Op, run.op), run.ranks
+	nodes, twice := run.nodes()
+	if run.zeros > 1 && ranks > 0 {
+		b.problem("%d separate runs are mixed here, each with a rank 0 of its own: the test was built without MPI=1; build it with MPI=1 and run it again%s",
+			run.zeros, map[bool]string{true: ", and name the operation (--op)"}[op == ""])
+		ranks, nodes = ranks/run.zeros, max(nodes/run.zeros, 1)
+	} else if twice {
+		b.assume("%d nodes, since a host lists its devices more than once (--nodes)", nodes)
+	}
+	ratio := busbw / algbw
+	// Rates of two decimals say a ratio to 0.5 % from 4 GB/s on.
+	clear := algbw > 4 && busbw > 0
+	if ranks == 0 && run.commandRanks > 1 {
+		ranks = run.commandRanks
+		b.assume("%d ranks, from the command (--ranks)", ranks)
+	}
+	ranks = cmp.Or(b.options.Ranks, ranks)
+	nodes = cmp.Or(b.options.Nodes, nodes)
+	is := func(want float64) bool { return clear && math.Abs(ratio/want-1) < 0.01 }
+	if n := float64(ranks); op == "" && ranks > 2 && is(2*(n-1)/n) {
+		op = "all_reduce"
+		b.assume("all_reduce, from busbw over algbw, 2(n−1)/n (--op)")
+	}
+	if ranks == 0 && clear && op != "" {
+		per := map[string]float64{"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1, "all_to_all": 1}[op]
+		if n := math.Round(1 / (1 - ratio/per)); per > 0 && ratio < per && n >= 2 && n <= 64 {
+			ranks = int(n)
+			b.assume("%d ranks, from busbw over algbw (--ranks)", ranks)
+		}
+	}
+	if ranks > 0 && nodes > 0 && ranks%nodes != 0 {
+		b.assume("%d ranks on %d nodes are not spread evenly; they are taken as if", ranks, nodes)
+	}
+	return op, ranks, nodes
 }
 
 func (b *batch) ncclRow(run *ncclRun, row ncclRow) {
-	if row.time == "N/A" || row.time == "" {
+	if row.time == "N/A" || row.time == "" || row.size == "0" {
 		return // nothing was measured
 	}
-	test := strings.TrimSuffix(run.test, "_perf")
-	kind := ncclKinds[test]
 	dtype := ncclTypes[row.dtype]
+	if wide := asWide[row.dtype]; wide != "" {
+		dtype = wide
+		b.note("%s moves as %s does, and is counted with it", row.dtype, wide)
+	}
 	size, sizeErr := strconv.ParseInt(row.size, 10, 64)
 	us, timeErr := strconv.ParseFloat(row.time, 64)
 	algbw, bwErr := strconv.ParseFloat(cmp.Or(row.algbw, "0"), 64)
+	busbw, _ := strconv.ParseFloat(row.busbw, 64)
 	refuse := func(kind, format string, args ...any) {
 		b.refuse(row.record, fmt.Sprintf(format, args...), kind)
 	}
+	if sizeErr != nil || timeErr != nil || bwErr != nil {
+		refuse("not a number", "size %q, time %q or algbw %q is no number", clip(row.size), clip(row.time), clip(row.algbw))
+		return
+	}
+	op, ranks, nodes := b.shape(run, float64(size), algbw, busbw)
+	c := datasets.Collective{Kind: op, Type: dtype, SizeBytes: size, Ranks: ranks, Nodes: nodes, InPlace: row.inPlace}
 	switch {
-	case test == "":
-		refuse("the collective is not named", "nothing says which collective this is: name the file after it, such as all_reduce.txt")
-	case kind == "":
-		refuse("collective "+test+" is not modelled", "collective %s is not modelled", test)
+	case op == "":
+		refuse("the collective is not named", "nothing says which collective this is: name the file after it, such as all_reduce.txt, or give --op")
+		if len(b.problems) == 0 {
+			b.problem("nothing says which collective this is: give --op, such as --op all_gather")
+		}
+	case !slices.Contains(datasets.CollectiveKinds, op):
+		refuse("collective "+op+" is not modelled", "collective %s is not modelled", op)
+		b.problem("collective %s is not modelled", op)
 	case dtype == "":
 		refuse("unknown data type", "unknown data type %q", clip(row.dtype))
-	case sizeErr != nil || timeErr != nil || bwErr != nil:
-		refuse("not a number", "size %q, time %q or algbw %q is no number", clip(row.size), clip(row.time), clip(row.algbw))
-	case len(run.ranks) == 0:
+	case ranks == 0:
 		refuse("the ranks are not listed", "the file lists no ranks, so that their number is not known")
-	case len(run.ranks)%len(run.hosts) != 0:
-		refuse("ranks spread unevenly", "%d ranks on %d hosts are not spread evenly", len(run.ranks), len(run.hosts))
-	case us > 0 && math.Abs(float64(size)/us/1e3-algbw) > 0.02*algbw+0.01:
-		// The printed figures have three digits; small rates two decimals.
+		b.problem("nothing says how many ranks there were: give --ranks, and --nodes if there were several")
+	case us > 0 && !near(float64(size)/us/1e3, algbw) && !near(float64(size)/us/1e3*c.BusFactor(), busbw):
+		// Old versions print another algbw, and the same busbw.
 		refuse("algbw contradicts size and time", "algbw %s GB/s contradicts %s bytes in %s us", row.algbw, row.size, row.time)
 	default:
-		c := datasets.Collective{Kind: kind, Type: dtype, SizeBytes: size, Ranks: len(run.ranks),
-			Nodes: len(run.hosts), InPlace: row.inPlace}
 		if run.graph {
 			c.Launch = "graph"
 		}
@@ -224,6 +378,10 @@ func (b *batch) ncclRow(run *ncclRun, row ncclRow) {
 		b.add(o)
 	}
 }
+
+// near reports whether a rate agrees with a printed one: the figures have three
+// digits, small rates two decimals.
+func near(rate, printed float64) bool { return math.Abs(rate-printed) <= 0.02*printed+0.01 }
 
 // ncclRelease turns NCCL's version code into its name: 22703 is 2.27.3, and
 // before 2.9 one digit less, 2708 for 2.7.8 (nccl.h, NCCL_VERSION).
