@@ -89,3 +89,24 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// Axes are crossed with the last one changing fastest; of several columns each
+// takes its element of an array, or all the same value.
+func TestCross(t *testing.T) {
+	got := ""
+	for _, g := range Cross(GEMM{Kernel: "matmul", Cache: Cold, Ranks: 1}, Axis("dtype", FP32, BF16), Axis("m", 1, 2), Axis("n k", [2]int64{3, 4})) {
+		got += fmt.Sprintln(g.Key())
+	}
+	for _, g := range Cross(GEMM{Kernel: "matmul", Type: FP32}, Axis("m n k ranks", 7)) {
+		got += fmt.Sprintln(g.Key())
+	}
+	const want = `gemm/matmul fp32 m=1 n=3 k=4 ranks=1 cache=cold
+gemm/matmul fp32 m=2 n=3 k=4 ranks=1 cache=cold
+gemm/matmul bf16 m=1 n=3 k=4 ranks=1 cache=cold
+gemm/matmul bf16 m=2 n=3 k=4 ranks=1 cache=cold
+gemm/matmul fp32 m=7 n=7 k=7 ranks=7
+`
+	if got != want {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -209,6 +209,38 @@ func (a *axes) oneAndAll() []int {
 	return []int{1, a.all}
 }
 
+// values are an axis's in the quick, the standard and the full profile.
+type values[T any] [3][]T
+
+// pick returns what the options ask for, and else the profile's values on a host
+// or on a GPU.
+func pick[T any](a *axes, asked []T, host, gpu values[T]) []T {
+	v := host
+	if a.dev.Kind == "gpu" {
+		v = gpu
+	}
+	return or(asked, v[slices.Index(Profiles, a.Profile)]...)
+}
+
+// doubles is from, twice as much, … up to to.
+func doubles(from, to int64) []int64 { return multiples(from, to+1, 2) }
+
+// multiples is from, by times as much, … below end.
+func multiples(from, end, by int64) (out []int64) {
+	for s := from; s < end; s *= by {
+		out = append(out, s)
+	}
+	return out
+}
+
+// appendAll adds workloads of one type to a list of any.
+func appendAll[W datasets.Workload](list []datasets.Workload, ws []W) []datasets.Workload {
+	for _, w := range ws {
+		list = append(list, w)
+	}
+	return list
+}
+
 // or returns what the options ask for, and else what the profile has.
 func or[T any](asked []T, profile ...T) []T {
 	if len(asked) > 0 {

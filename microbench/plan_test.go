@@ -1,11 +1,14 @@
 package microbench
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
 )
 
 func host(units int) datasets.Device {
@@ -192,5 +195,47 @@ func TestPeerMatrix(t *testing.T) {
 		if err := (datasets.Stream{Kernel: "peer", Type: datasets.INT8, SizeBytes: 2, Ranks: 2, Pair: pair}).Validate(); err == nil {
 			t.Errorf("the pair %q is taken", pair)
 		}
+	}
+}
+
+// What each profile measures on a host of six cores, on one H100 and on a node of
+// eight: how many workloads, and a checksum of their sorted keys. A change of plan
+// changes a line here; what it adds and drops, `bench run --list` shows.
+func TestPlansAreThese(t *testing.T) {
+	f := func(v float64) datasets.Figure { return datasets.Figure{Value: v, Origin: datasets.Measured} }
+	host := datasets.Device{ID: "host", Kind: "cpu", Units: 6, PeakFLOPs: map[datasets.DType]datasets.Figure{datasets.FP32: f(1e11), datasets.FP64: f(5e10)},
+		Caches: []datasets.CacheLevel{{Level: 2, SizeBytes: f(1 << 20), SharedBy: 1}, {Level: 3, SizeBytes: f(48 << 20), SharedBy: 6}}}
+	node, err := catalog.Lookup("h100-sxm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := node
+	one.NodeSize = 1
+	var got []string
+	for _, d := range []datasets.Device{host, one, node} {
+		for _, p := range Profiles {
+			plan, err := NewPlan(d, Options{Profile: p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var keys []string
+			for _, w := range plan.Workloads {
+				keys = append(keys, w.Key())
+			}
+			slices.Sort(keys)
+			got = append(got, fmt.Sprintf("%s×%d %s: %d %.8x", d.ID, d.NodeSize, p, len(keys), sha256.Sum256([]byte(strings.Join(keys, "\n")))))
+		}
+	}
+	const want = `host×0 quick: 161 385e210977dd9139
+host×0 standard: 482 5a1b63b71c8ae440
+host×0 full: 1446 91c48f8fbdb6bd64
+h100-sxm×1 quick: 141 60323c858d2c2443
+h100-sxm×1 standard: 545 0e259d3f3275a7b1
+h100-sxm×1 full: 1983 5a2b3b4d2ac9970e
+h100-sxm×8 quick: 173 12125a08edb58420
+h100-sxm×8 standard: 1254 0a4c60f9059e3f30
+h100-sxm×8 full: 3634 b60828fb7315b07e`
+	if text := strings.Join(got, "\n"); text != want {
+		t.Errorf("the plans are\n%s", text)
 	}
 }
