@@ -50,6 +50,32 @@ func TestArithmetic(t *testing.T) {
 		{Attention{Type: FP32, Batch: 1, QueryTokens: 4, ContextTokens: 4, Heads: 1, KVHeads: 1, HeadDim: 2, Ranks: 1}, 80, 2*4*2*4 + 2*4*2*4, 0},
 		// 2 new tokens after 3: each sees those 3, and 1 and 2 of the new: 9.
 		{Attention{Type: FP32, Batch: 1, QueryTokens: 2, ContextTokens: 5, Heads: 1, KVHeads: 1, HeadDim: 1, Ranks: 1}, 36, 2*2*4 + 2*5*4, 0},
+		// A window of 3 after 3: positions 4 and 5 see 3 each: 4·6. Tokens 2 to 5
+		// are read: 2·4 elements.
+		{Attention{Type: FP32, Batch: 1, QueryTokens: 2, ContextTokens: 5, Heads: 1, KVHeads: 1, HeadDim: 1, Window: 3, Ranks: 1}, 24, 2*2*4 + 2*4*4, 0},
+		// A whole prompt of 5 with a window of 3: 1 + 2 + 3 + 3 + 3 pairs.
+		{Attention{Type: FP32, Batch: 1, QueryTokens: 5, ContextTokens: 5, Heads: 1, KVHeads: 1, HeadDim: 1, Window: 3, Ranks: 1}, 48, 2*5*4 + 2*5*4, 0},
+		// A window as long as the context is none; one token sees its last 4.
+		{Attention{Type: FP32, Batch: 1, QueryTokens: 2, ContextTokens: 5, Heads: 1, KVHeads: 1, HeadDim: 1, Window: 5, Ranks: 1}, 36, 2*2*4 + 2*5*4, 0},
+		{Attention{Type: FP32, Batch: 1, QueryTokens: 1, ContextTokens: 9, Heads: 1, KVHeads: 1, HeadDim: 1, Window: 4, Ranks: 1}, 16, 2*4 + 2*4*4, 0},
+		// Absorbed latent attention: 2·(576 + 512)·16 heads·10 pairs; Q of 576 and
+		// O of 512 a head; the latent is read once, 576 elements in fp8.
+		{Attention{Type: BF16, KVType: FP8, Batch: 1, QueryTokens: 1, ContextTokens: 10, Heads: 16, KVHeads: 1, HeadDim: 576, ValueDim: 512, SharedDim: 512, Ranks: 1},
+			348160, 16*1088*2 + 5760, 0},
+		// Expanded, a prompt of 4: 2·(192 + 128)·2 heads·10 pairs; Q, K, V and O.
+		{Attention{Type: BF16, Batch: 1, QueryTokens: 4, ContextTokens: 4, Heads: 2, KVHeads: 2, HeadDim: 192, ValueDim: 128, Ranks: 1},
+			12800, 2 * 4 * 2 * 320 * 2, 0},
+		// Weight-only: 4·256 bf16 activations, 256·8 weights of 1 byte, of half a
+		// byte, and of 17/32; 4·8 results of 2. nvfp4: 9/16 a byte on both sides.
+		// SmoothQuant: all of 1 byte, results of 2.
+		{GEMM{Kernel: "matmul", Type: BF16, M: 4, N: 8, K: 256, Ranks: 1, Format: "int8_wo"}, 16384, 2048 + 2048 + 64, 0},
+		{GEMM{Kernel: "matmul", Type: BF16, M: 4, N: 8, K: 256, Ranks: 1, Format: "int4_wo"}, 16384, 2048 + 1024 + 64, 0},
+		{GEMM{Kernel: "matmul", Type: BF16, M: 4, N: 8, K: 256, Ranks: 1, Format: "w4a16_mxfp4"}, 16384, 2048 + 1088 + 64, 0},
+		{GEMM{Kernel: "matmul", Type: FP4, M: 4, N: 8, K: 256, Ranks: 1, Format: "nvfp4"}, 16384, 576 + 1152 + 64, 0},
+		{GEMM{Kernel: "matmul", Type: INT8, M: 4, N: 8, K: 256, Ranks: 1, Format: "sq"}, 16384, 1024 + 2048 + 64, 0},
+		// fp8_block: a 4-byte scale for each 128 activations of a token, and for
+		// each of the 2 blocks of 128 × 128 weights.
+		{GEMM{Kernel: "matmul", Type: FP8, M: 4, N: 128, K: 256, Ranks: 1, Format: "fp8_block"}, 262144, 4*(256+8) + 128*256 + 8 + 4*128*2, 0},
 		// h = 8, 4 heads of 2, 1 KV head, gated feed-forward of 16: QKV 8·12,
 		// output 8·8, feed-forward 3·8·16 weights: 96 + 64 + 384 = 544. Batch 3:
 		// 2·3·544 + attention 4·3·4·2·5 = 480. Bytes: 544·4, the cache
@@ -74,6 +100,9 @@ func TestArithmetic(t *testing.T) {
 		// 2 awake experts of 128 weights, no router.
 		{MoELayer{Kernel: "experts", Type: BF16, Tokens: 10, Hidden: 8, Intermediate: 16, Experts: 4, TopK: 2, TP: 2, EP: 2,
 			Routing: Routing{Rule: RouteBalanced}, Ranks: 1}, 2560, 512 + 320, 0},
+		// Gated experts in int4: 3·8·16/2 bytes each, of which 2 wake.
+		{MoELayer{Kernel: "experts", Type: BF16, Tokens: 10, Hidden: 8, Intermediate: 16, Experts: 4, TopK: 2, TP: 1, EP: 1, Gated: true,
+			Routing: Routing{Rule: RoutePowerLaw, Exponent: 1.2}, Ranks: 1, Format: "int4_wo"}, 15360, 2*192 + 320, 0},
 		{ModelPass{Model: "m", Type: FP16, WeightBytes: 1000, Parameters: 500, QueryTokens: 1, ContextTokens: 9, Ranks: 1}, 1000, 1000, 0},
 	} {
 		if err := c.w.Validate(); err != nil {

@@ -45,10 +45,10 @@ func (g GEMM) FLOPs() float64 {
 	return 2 * float64(g.M) * float64(g.N) * float64(g.K)
 }
 
-// Bytes is A and B read once and C, of OutSize, written once.
+// Bytes is A and B read once and C written once, each of its width (WidthsOf).
 func (g GEMM) Bytes() float64 {
-	m, n, k := float64(g.M), float64(g.N), float64(g.K)
-	return (m*k+k*n)*g.Type.Size() + m*n*g.Type.OutSize()
+	m, n, k, w := float64(g.M), float64(g.N), float64(g.K), WidthsOf(g.Type, g.Format)
+	return m*k*w.Activation + k*n*w.Weight + m*n*w.Result
 }
 
 // WireBytes is 0: the ranks of one product share its memory.

@@ -56,7 +56,7 @@ func (m MoELayer) Matrices() int64 {
 
 // ExpertBytes is the weights of one expert on one rank.
 func (m MoELayer) ExpertBytes() float64 {
-	return float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * m.Type.Size()
+	return float64(m.Matrices()) * float64(m.Hidden) * float64(m.Intermediate) / float64(max(m.TP, 1)) * WidthsOf(m.Type, m.Format).Weight
 }
 
 // FLOPs is the expert products of all tokens (2 a weight and choice) and, for
@@ -96,7 +96,8 @@ func (m MoELayer) Awake() float64 {
 // Bytes is the weights of the experts that are awake, and the tokens in and out.
 func (m MoELayer) Bytes() float64 {
 	awake := m.Awake()
-	tokens := float64(m.Tokens) * float64(m.Hidden) * (m.Type.Size() + m.Type.OutSize())
+	w := WidthsOf(m.Type, m.Format)
+	tokens := float64(m.Tokens) * float64(m.Hidden) * (w.Activation + w.Result)
 	if m.Kernel == "experts" {
 		return awake/float64(max(m.EP, 1))*m.ExpertBytes() + tokens
 	}

@@ -131,6 +131,14 @@ func declare[T Workload](suites ...Suite) *Operation {
 	return o
 }
 
+// under is the same type as another fixed operation.
+func (o *Operation) under(op string) *Operation {
+	twin := *o
+	twin.Fields = slices.Clone(o.Fields)
+	twin.only, twin.Fields[0].Fixed = op, op
+	return &twin
+}
+
 func (o *Operation) addFields(t reflect.Type, index []int, offset uintptr) {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -33,8 +33,12 @@ func randomWorkload(r *rand.Rand) Workload {
 			Nodes: 1, Algorithm: maybe("ring", "direct"), Launch: maybe("eager", "graph"), InPlace: r.IntN(2) == 0}
 	case 3:
 		kv := n()
-		return Attention{Type: dtype, KVType: DType(maybe("fp8", string(dtype))), Batch: n(), QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(),
+		a := Attention{Type: dtype, KVType: DType(maybe("fp8", string(dtype))), Batch: n(), QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(),
 			Heads: kv * 4, KVHeads: kv, HeadDim: n(), Ranks: ranks(), Cache: cache}
+		if r.IntN(3) == 0 {
+			a.ValueDim, a.SharedDim, a.Window = a.HeadDim, 1, n()
+		}
+		return a
 	case 5:
 		return ModelPass{Options: maybe("nkvo=1"), Model: maybe("llama 7B Q4_K - Medium"), Type: dtype, Format: maybe("q4_k"), WeightBytes: n(), Parameters: n(),
 			QueryTokens: 1 + r.Int64N(2), ContextTokens: 1 + n(), Ranks: ranks()}

@@ -24,7 +24,7 @@ var Suites = []Suite{SuiteHBM, SuiteGEMM, SuiteAllReduce, SuiteDecode, SuiteMoE}
 // operations lists every workload type. A row's suite and op find its type; the
 // columns of the Parquet form follow in this order.
 var operations = []*Operation{
-	streamOperation, gemmOperation, collectiveOperation, attentionOperation,
+	streamOperation, gemmOperation, collectiveOperation, attentionOperation, mlaOperation,
 	layerOperation, passOperation, moeOperation, serveOperation,
 }
 

@@ -130,6 +130,10 @@ func attentionDeclines(d *datasets.Device, w datasets.Workload) string {
 		return "no model of attention over a KV cache in " + string(kv)
 	case kv == datasets.FP8 && !flashAttention3(d):
 		return "no model of an fp8 KV cache on " + d.Arch + ": FlashAttention-2 does not read it"
+	case a.ValueDim != 0:
+		return "no model of latent attention"
+	case a.Window != 0 && a.Window < a.ContextTokens:
+		return "no model of a sliding window"
 	case a.HeadDim > 256:
 		return "no model of attention heads beyond 256"
 	case peak == 0:

@@ -27,21 +27,25 @@ import (
 //	gemm        gemm_dtype, m, n, k
 //	attention   batch_size, isl, num_heads, num_key_value_heads, head_dim,
 //	            beam_width, attn_dtype, kv_cache_dtype, step, window_size: step
-//	            tokens lie in the KV cache and isl follow (isl is 1 when generating)
+//	            tokens lie in the KV cache and isl follow (isl is 1 when generating);
+//	            0 is no window
+//	mla         batch_size, isl, num_heads (a rank's), mla_dtype, kv_cache_dtype,
+//	            step: latent attention with a latent of 512 and a rotary key of 64,
+//	            a prompt's expanded to keys of 192 and values of 128 a head
 //	nccl        nccl_dtype, num_gpus, message_size in elements, not bytes; of
 //	            all_gather, reduce_scatter and alltoall the whole buffer
 //	custom_allreduce  allreduce_dtype, num_gpus, message_size in elements,
 //	            backend: eager (the host's launch is timed too) or graph
 //	moe         moe_dtype, num_tokens (of the batch, before routing),
 //	            hidden_size, inter_size, topk, num_experts, moe_tp_size,
-//	            moe_ep_size, distribution: the grouped, gated expert product
-//	            of the most loaded rank
+//	            moe_ep_size, distribution: the grouped expert product of the most
+//	            loaded rank; gated, unless kernel_source says nongated
 //
 // Versions before 2026 hold the same columns as CSV, in files called *_perf.txt.
 // The table is told by its columns and op_name, not by the file's name.
 var aiconfigurator = format{
 	name:       "aiconfigurator",
-	about:      "kernel tables of NVIDIA aiconfigurator, Parquet: gemm, attention, nccl, custom_allreduce, moe",
+	about:      "kernel tables of NVIDIA aiconfigurator, Parquet: gemm, attention, mla, nccl, custom_allreduce, moe",
 	extensions: []string{".parquet", "_perf.txt"},
 	read:       readAIConfigurator,
 }
@@ -56,6 +60,7 @@ var aiTables = []struct {
 	{"gemm_dtype", []string{"m", "n", "k"}, aiGEMM},
 	{"attn_dtype", []string{"batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim",
 		"kv_cache_dtype", "step", "op_name"}, aiAttention},
+	{"mla_dtype", []string{"batch_size", "isl", "num_heads", "kv_cache_dtype", "step", "op_name"}, aiMLA},
 	{"nccl_dtype", []string{"num_gpus", "message_size", "op_name"}, aiNCCL},
 	{"allreduce_dtype", []string{"num_gpus", "message_size", "kernel_source"}, aiCustomAllReduce},
 	{"moe_dtype", []string{"num_tokens", "hidden_size", "inter_size", "topk", "num_experts",
@@ -79,7 +84,7 @@ func readAIConfigurator(b *batch, data []byte) error {
 		if err := t.require(known...); err != nil {
 			return err
 		}
-		if extra := t.unused(append(known, "backend", "beam_width", "window_size")...); extra != nil {
+		if extra := t.unused(append(known, "backend", "beam_width", "window_size", "tp_size", "implementation")...); extra != nil {
 			b.note("columns not used: %s", strings.Join(extra, ", "))
 		}
 		for i := range t.rows {
@@ -126,8 +131,7 @@ var aiTypes = map[string]datasets.DType{
 // aiQuantised are the forms with work of their own inside the clock: fp8 is
 // quantised by vLLM's dynamic rule as it goes, fp8_block by blocks of 128. The
 // type is the one that is multiplied in (compute_dtype in aiconfigurator's
-// sdk/common.py): bf16 for weight-only forms. nvfp4 is refused, because there
-// is no 4-bit float among the types.
+// sdk/common.py): bf16 for weight-only forms.
 var aiQuantised = map[string]struct {
 	dtype  datasets.DType
 	format string
@@ -140,6 +144,7 @@ var aiQuantised = map[string]struct {
 	"int4_wo":     {datasets.BF16, "int4_wo"},
 	"w4a16_mxfp4": {datasets.BF16, "w4a16_mxfp4"},
 	"w4afp8":      {datasets.FP8, "w4afp8"},
+	"nvfp4":       {datasets.FP4, "nvfp4"},
 	"sq":          {datasets.INT8, "sq"},
 
 	"w4a8_mxfp4_mxfp8":        {datasets.FP8, "w4a8_mxfp4_mxfp8"},
@@ -185,14 +190,32 @@ func aiAttention(r *record) datasets.Workload {
 		r.fail("op_name", "names an operation that is not modelled", op)
 	}
 	if c := r.t.columns["window_size"]; c != nil && (c.null == nil || !c.null[r.i]) {
-		if n := r.number("window_size"); n != 0 {
-			r.fail("window_size", "asks for a sliding window, which is not modelled", n)
-		}
+		a.Window = r.count("window_size")
 	}
 	if r.t.has("beam_width") {
 		if n := r.count("beam_width"); n != 1 {
 			r.fail("beam_width", "asks for beam search, which is not modelled", n)
 		}
+	}
+	return a
+}
+
+// aiMLA is latent attention with the dimensions of DeepSeek-V2 and V3, the only
+// ones that the collectors have.
+func aiMLA(r *record) datasets.Workload {
+	a := datasets.Attention{Type: r.dtype("mla_dtype"), KVType: r.dtype("kv_cache_dtype"), Batch: r.count("batch_size"),
+		QueryTokens: r.count("isl"), Heads: r.count("num_heads"), Ranks: 1, Cache: datasets.Hot}
+	a.ContextTokens = a.QueryTokens + r.count("step")
+	switch op := r.text("op_name"); op {
+	case "mla_context", "context_mla":
+		a.KVHeads, a.HeadDim, a.ValueDim = a.Heads, 128+64, 128
+	case "mla_generation", "generation_mla":
+		a.KVHeads, a.HeadDim, a.ValueDim, a.SharedDim = 1, 512+64, 512, 512
+		if a.QueryTokens != 1 {
+			r.fail("isl", "is not 1 when generating", a.QueryTokens)
+		}
+	default:
+		r.fail("op_name", "names an operation that is not modelled", op)
 	}
 	return a
 }
@@ -235,7 +258,7 @@ func aiCustomAllReduce(r *record) datasets.Workload {
 
 func aiMoE(r *record) datasets.Workload {
 	dtype, format := r.weights("moe_dtype")
-	m := datasets.MoELayer{Kernel: "experts", Type: dtype, Format: format, Gated: true, Ranks: 1, Cache: datasets.Hot,
+	m := datasets.MoELayer{Kernel: "experts", Type: dtype, Format: format, Gated: !strings.Contains(r.text("kernel_source"), "nongated"), Ranks: 1, Cache: datasets.Hot,
 		Tokens: r.count("num_tokens"), Hidden: r.count("hidden_size"), Intermediate: r.count("inter_size"),
 		Experts: r.count("num_experts"), TopK: r.count("topk"),
 		TP: int(r.count("moe_tp_size")), EP: int(r.count("moe_ep_size"))}
@@ -246,7 +269,7 @@ func aiMoE(r *record) datasets.Workload {
 	}
 	exponent, isLaw := strings.CutPrefix(rule, "power_law_")
 	a, err := strconv.ParseFloat(exponent, 64)
-	if !isLaw || err != nil || !(a > 0 && a < 100) {
+	if !isLaw || err != nil || !(a >= 0 && a < 100) {
 		r.fail("distribution", "names an unknown routing", rule)
 	}
 	m.Routing = datasets.Routing{Rule: datasets.RoutePowerLaw, Exponent: a}

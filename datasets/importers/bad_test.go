@@ -98,6 +98,55 @@ func TestAIConfiguratorText(t *testing.T) {
 	}
 }
 
+// Latent attention: 16 heads of a rank decode by one latent of 576 with values of
+// 512 in it; a prompt's keys are 192 wide and its values 128.
+func TestAIConfiguratorMLA(t *testing.T) {
+	const head = "framework,version,device,op_name,kernel_source,mla_dtype,kv_cache_dtype,num_heads,batch_size,isl,tp_size,step,latency\n"
+	b, err := readData(aiconfigurator, "mla.csv", []byte(head+
+		"VLLM,0.14.0,NVIDIA H20,generation_mla,vllm_flashmla,bfloat16,fp8,16,4,1,8,4095,0.25\n"+
+		"TRTLLM,1.0.0,NVIDIA H20,mla_context,default,bfloat16,bfloat16,16,2,1024,8,0,0.25\n"+
+		"TRTLLM,1.0.0,NVIDIA H20,mla_generation,default,bfloat16,bfloat16,16,2,2,8,0,0.25\n"+
+		"TRTLLM,1.0.0,NVIDIA H20,mla_bmm,default,bfloat16,bfloat16,16,2,1,8,0,0.25\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.rows) != 2 || b.refused != 2 || len(b.notes) != 0 {
+		t.Fatalf("%d rows, refused %v, notes %q", len(b.rows), b.byReason, b.notes)
+	}
+	for i, want := range []string{
+		"decode/mla bf16 kv=fp8 batch=4 query=1 context=4096 heads=16 kv_heads=1 head_dim=576 value_dim=512 shared_dim=512 ranks=1 cache=hot",
+		"prefill/mla bf16 batch=2 query=1024 context=1024 heads=16 kv_heads=16 head_dim=192 value_dim=128 ranks=1 cache=hot",
+	} {
+		if got := b.rows[i].Workload.Key(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// Experts without a gate have two matrices, NVFP4 is an element type, and an
+// exponent may be anything from 0.
+func TestAIConfiguratorMoE(t *testing.T) {
+	const head = "framework,version,device,op_name,kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,distribution,latency\n"
+	b, err := readData(aiconfigurator, "moe.csv", []byte(head+
+		"TRTLLM,1.3.0,NVIDIA H20,moe,moe_torch_flow_nongated,bfloat16,16,2048,5120,22,512,1,4,balanced,0.25\n"+
+		"TRTLLM,1.3.0,NVIDIA H20,moe,moe_torch_flow_cutlass,nvfp4,16,2048,5120,8,512,1,4,power_law_0.6,0.25\n"+
+		"TRTLLM,1.3.0,NVIDIA H20,moe,moe_torch_flow_cutlass,nvfp4,16,2048,5120,8,512,1,4,uniform,0.25\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.rows) != 2 || b.refused != 1 {
+		t.Fatalf("%d rows, refused %v", len(b.rows), b.byReason)
+	}
+	for i, want := range []string{
+		"moe/experts bf16 tokens=16 hidden=2048 intermediate=5120 experts=512 top_k=22 tp=1 ep=4 routing=balanced ranks=1 cache=hot",
+		"moe/experts fp4 tokens=16 hidden=2048 intermediate=5120 experts=512 top_k=8 gated tp=1 ep=4 routing=power_law exponent=0.6 ranks=1 cache=hot format=nvfp4",
+	} {
+		if got := b.rows[i].Workload.Key(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // attentionRow is a row of the attention tables, with a sliding window.
 type attentionRow struct {
 	Framework string  `parquet:"framework"`
@@ -119,7 +168,7 @@ type attentionRow struct {
 }
 
 // A decode step after 31 tokens reads 32. A prompt of 100 after 28 cached
-// tokens attends to 128. Windows and beams are refused; a null is no window.
+// tokens attends to 128. Beams are refused; a null is no window.
 func TestAIConfiguratorAttention(t *testing.T) {
 	zero, window := int32(0), int32(4096)
 	base := attentionRow{"VLLM", "0.14.0", "NVIDIA H19", "generation_attention", "fa", 8, 1, 32, 8, 128, 1, "bfloat16", "fp8", 31, &zero, 0.25}
@@ -133,9 +182,10 @@ func TestAIConfiguratorAttention(t *testing.T) {
 	want := []string{
 		"decode/attention bf16 kv=fp8 batch=8 query=1 context=32 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
 		"prefill/attention bf16 kv=fp8 batch=8 query=100 context=128 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
+		"decode/attention bf16 kv=fp8 batch=8 query=1 context=32 heads=32 kv_heads=8 head_dim=128 window=4096 ranks=1 cache=hot",
 		"decode/attention bf16 kv=fp8 batch=8 query=1 context=32 heads=32 kv_heads=8 head_dim=128 ranks=1 cache=hot",
 	}
-	if len(b.rows) != len(want) || b.refused != 4 {
+	if len(b.rows) != len(want) || b.refused != 3 {
 		t.Fatalf("%d rows, %d refused: %v", len(b.rows), b.refused, b.byReason)
 	}
 	for i, r := range b.rows {
