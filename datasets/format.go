@@ -9,6 +9,7 @@ type Widths struct{ Activation, Weight, Result float64 }
 // shares are not counted, nor those of int4 weights, whose groups differ from
 // library to library (16 bits for 128 weights are 3 % more).
 var formats = map[string]Widths{
+	"": {}, "fp8_dynamic": {}, "fp8_static": {},
 	// 32-bit scales of 128 × 128 weights and of 128 activations of a token
 	// (DeepSeek-AI, "DeepSeek-V3", 2024, section 3.3.2).
 	"fp8_block": {Activation: 1 + 4./128, Weight: 1 + 4./(128*128)},
@@ -24,6 +25,13 @@ var formats = map[string]Widths{
 	"nvfp4": {Activation: 0.5 + 1./16, Weight: 0.5 + 1./16},
 	// SmoothQuant's int8 products give 16 bits.
 	"sq": {Result: 2},
+}
+
+// knownFormat reports whether a form's widths are known, so that a product of it
+// can be held against a peak.
+func knownFormat(format string) bool {
+	_, known := formats[format]
+	return known
 }
 
 // WidthsOf is the widths of a product of the type and quantised form. Those of a

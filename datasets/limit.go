@@ -73,11 +73,7 @@ func (d *Device) Limits(w Workload) []Limit {
 	}
 	compute, memory := Limit{Term: "compute", Name: "arithmetic peak", Amount: w.FLOPs()},
 		Limit{Term: "memory", Name: "memory bandwidth", Amount: w.Bytes()}
-	switch format := formatOf(w); format {
-	case "", "fp8_dynamic", "fp8_static", "fp8_block":
-	case "int8_wo", "int4_wo", "w4a16_mxfp4": // narrow weights, multiplied in the row's type
-		memory.Missing = "no model of the " + format + " format"
-	default:
+	if format := formatOf(w); !knownFormat(format) {
 		memory.Missing = "no model of the " + format + " format"
 		compute.Missing = memory.Missing
 	}

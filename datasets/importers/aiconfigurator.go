@@ -90,6 +90,7 @@ func readAIConfigurator(b *batch, data []byte) error {
 		for i := range t.rows {
 			b.aiRow(&record{t: t, i: i}, kind.read)
 		}
+		b.leaveOutDefective()
 		return nil
 	}
 	// Another operation of the same collection: known to be there, not modelled.

@@ -147,6 +147,40 @@ func TestAIConfiguratorMoE(t *testing.T) {
 	}
 }
 
+// A table of which one in 20 rows of shared heads is faster than the A100 can read
+// (64 · 4096 · 2 · 8 · 128 · 2 bytes, 1.07 GB at 2.04 TB/s: 526 µs) loses all of
+// them; heads of their own, with one such row in 40, keep theirs, that one flagged.
+func TestAIConfiguratorDefectiveDecode(t *testing.T) {
+	zero := int32(0)
+	var rows []attentionRow
+	for i := range 40 {
+		for _, heads := range []int32{8, 32} {
+			r := attentionRow{"TRTLLM", "1.0.0", "NVIDIA A100-SXM4-80GB", "generation_attention", "x", 64, 1, heads, 8, 128, 1, "bfloat16", "bfloat16", 4095, &zero, 0.6}
+			if i == 0 || heads == 32 && i == 20 {
+				r.Latency = 0.4
+			}
+			rows = append(rows, r)
+		}
+	}
+	b, err := readData(aiconfigurator, "x.parquet", parquetOf(t, rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flagged := 0
+	for _, r := range b.rows {
+		if r.Workload.(datasets.Attention).Heads != 8 {
+			t.Errorf("%s was kept", r.Workload.Key())
+		}
+		if r.Measurement.Verdict == datasets.Flagged {
+			flagged++
+		}
+	}
+	const why = "decode attention of heads that share a KV head: 2 of the table's 40 such rows beat the memory's peak, so that none can have read all keys and values"
+	if len(b.rows) != 40 || flagged != 1 || b.byReason[why] != 40 || b.refused != 40 {
+		t.Errorf("%d rows, %d flagged, refused %v", len(b.rows), flagged, b.byReason)
+	}
+}
+
 // attentionRow is a row of the attention tables, with a sliding window.
 type attentionRow struct {
 	Framework string  `parquet:"framework"`
