@@ -30,7 +30,7 @@ type Serve struct {
 	// Requests in all, 0 where that is not said.
 	Requests int64 `col:"requests"`
 	// TP ranks split the layers, PP stages share them out; DP replicas of attention
-	// share EP · ETP ranks of experts.
+	// share EP · ETP ranks of experts. 0, also of Ranks, is not said.
 	TP    int `col:"tensor_parallel" key:"tp"`
 	PP    int `col:"pipeline_parallel" key:"pp"`
 	DP    int `col:"data_parallel" key:"dp"`
@@ -72,9 +72,11 @@ func (s Serve) Validate() error {
 	if !slices.Contains(ServeFigures, s.Kernel) {
 		return fmt.Errorf("serve: unknown figure %q: use one of %v", s.Kernel, ServeFigures)
 	}
-	if err := positive("serve", "input_tokens", s.InputTokens, "output_tokens", s.OutputTokens, "tp", int64(s.TP),
-		"pp", int64(s.PP), "dp", int64(s.DP), "ep", int64(s.EP), "etp", int64(s.ETP), "ranks", int64(s.Ranks)); err != nil {
+	if err := positive("serve", "input_tokens", s.InputTokens, "output_tokens", s.OutputTokens); err != nil {
 		return err
+	}
+	if min(s.TP, s.PP, s.DP, s.EP, s.ETP, s.Ranks) < 0 {
+		return fmt.Errorf("serve: tp %d, pp %d, dp %d, ep %d, etp %d and ranks %d must not be negative", s.TP, s.PP, s.DP, s.EP, s.ETP, s.Ranks)
 	}
 	if s.Concurrency < 0 || s.Requests < 0 || !(s.Rate >= 0) || s.Concurrency == 0 && s.Rate == 0 {
 		return fmt.Errorf("serve: concurrency is %d and requests_per_s %g: give one of them", s.Concurrency, s.Rate)

@@ -60,6 +60,7 @@ func FuzzLLMCompassSoftmax(f *testing.F) { fuzzReader(f, llmcompass, "softmax_A1
 func FuzzNCCLTests(f *testing.F)         { fuzzReader(f, ncclTests, "x.txt", "nccl*") }
 func FuzzNVBandwidth(f *testing.F)       { fuzzReader(f, nvbandwidth, "x.txt", "nvbandwidth*") }
 func FuzzBabelStream(f *testing.F)       { fuzzReader(f, babelStream, "x.txt", "babelstream*") }
+func FuzzServeBench(f *testing.F)        { fuzzReader(f, serveBench, "x.txt", "serve*") }
 func FuzzLlamaBench(f *testing.F)        { fuzzReader(f, llamaBench, "x.txt", "llamabench*") }
 
 // allocated is all memory that was ever allocated, in bytes.

@@ -45,7 +45,7 @@ type format struct {
 
 // formats lists every format, in the order of help texts.
 var formats = []format{
-	aiconfigurator, vidur, llmcompass, ncclTests, nvbandwidth, babelStream, llamaBench, serving,
+	aiconfigurator, vidur, llmcompass, ncclTests, nvbandwidth, babelStream, llamaBench, serving, serveBench,
 }
 
 // Formats returns each format's name and one line about it, as pairs.

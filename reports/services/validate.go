@@ -69,6 +69,10 @@ func Collect(rows []datasets.Row, tier datasets.Tier) (*Validation, error) {
 		if !ok || !m.Usable() {
 			continue
 		}
+		if w.TP == 0 {
+			v.LeftOut["the layout is not said"]++
+			continue
+		}
 		kernel := w.Kernel
 		w.Kernel = "ttft"
 		key := fmt.Sprint(w.Key(), rows[i].DeviceID, m.Stack, m.Origin.File, m.Origin.Record)
