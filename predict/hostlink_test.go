@@ -23,12 +23,3 @@ func TestRooflineHostLink(t *testing.T) {
 		t.Errorf("without a host link: %+v", p)
 	}
 }
-
-// What only a model's size is known of is not predicted in any tier.
-func TestModelPassIsNotPredicted(t *testing.T) {
-	d := datasets.Device{ID: "x", MemoryBandwidth: datasets.Figure{Value: 1e12}, PeakFLOPs: map[datasets.DType]datasets.Figure{datasets.FP16: {Value: 1e15}}}
-	w := datasets.ModelPass{Model: "llama 7B F16", Type: datasets.FP16, WeightBytes: 1 << 30, Parameters: 1 << 29, QueryTokens: 1, ContextTokens: 1, Ranks: 1}
-	if p := New(d, datasets.TierDatasheet).Predict(w); p.NotPredicted == "" || p.Seconds != 0 {
-		t.Errorf("%+v", p)
-	}
-}

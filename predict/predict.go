@@ -90,8 +90,12 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 	if p.unavailable != "" {
 		return out
 	}
-	if _, whole := w.(datasets.ModelPass); whole {
-		out.NotPredicted = "a pass of a whole model of which only the size is known"
+	if m, whole := w.(datasets.ModelPass); whole {
+		out.NotPredicted = "a pass of a whole model of which only the size is known: the datasheet tier has its bound"
+		if p.tier == datasets.TierDatasheet {
+			out = modelPass(&p.dev, m)
+			out.Tier = p.tier
+		}
 		return out
 	}
 	// Rows are read from files as they stand there.

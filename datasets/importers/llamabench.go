@@ -258,11 +258,15 @@ func (b *batch) llamaTest(record int64, t llamaTest) {
 	prompt, generated, depth := number("n_prompt", t.Prompt), number("n_gen", t.Generated), number("n_depth", t.Depth)
 	m := datasets.ModelPass{Model: t.Model, WeightBytes: number("model_size", t.Size),
 		Parameters: number("model_n_params", t.Parameters), Ranks: 1, Options: t.options}
-	for name, v := range map[string]looseText{"nkvo": t.NoKVOffload, "fa": t.FlashAttn} {
-		if v == "1" || v == "true" {
-			m.Options = strings.TrimSpace(m.Options + " " + name + "=1")
+	option := func(text string, is bool) {
+		if is {
+			m.Options = strings.TrimSpace(m.Options + " " + text)
 		}
 	}
+	option("fa=1", t.FlashAttn == "1" || t.FlashAttn == "true")
+	option("nkvo=1", t.NoKVOffload == "1" || t.NoKVOffload == "true")
+	layers := number("n_gpu_layers", looseText(strings.TrimPrefix(string(t.GPULayers), "-")))
+	option(fmt.Sprintf("ngl=%d", layers), 1 < layers && layers < 99 && t.Backend != "CPU") // 99 and −1 are all
 	m.Type, m.Format = llamaWeights(t.Model)
 	device := strings.TrimSpace(t.GPU)
 	onCPU := t.Backend == "CPU" || t.GPULayers == "0" || device == ""
