@@ -46,7 +46,7 @@ func TestLimits(t *testing.T) {
 	cold, split := square, square
 	cold.Cache, split.Ranks = Cold, 2
 	narrow, unknown := square, square
-	narrow.Format, unknown.Format = "int4_wo", "w4afp8"
+	narrow.Format, unknown.Format = "int4_wo", "w3"
 	// Each of 4 ranks sends 2·3/4 of 8 MB; where a switch adds, 1 + 1/4 of it.
 	sum := Collective{Kind: "all_reduce", Type: BF16, SizeBytes: 8e6, Ranks: 4, Nodes: 1}
 	far := sum
@@ -61,8 +61,8 @@ func TestLimits(t *testing.T) {
 		{gpu, split, "compute 10 10, memory 3 0"},
 		{cpu, square, "compute 80 80, memory 6 0"}, // one core of four
 		{cpu, split, "compute 40 40, memory 6 0"},
-		{gpu, narrow, "compute 20 20, no model of the int4_wo format"},
-		{gpu, unknown, "no model of the w4afp8 format, no model of the w4afp8 format"},
+		{gpu, narrow, "compute 20 20, memory 4.5 0"}, // 2 + 0.5 + 2 MB
+		{gpu, unknown, "no model of the w3 format, no model of the w3 format"},
 		{gpu, GEMM{Kernel: "matmul", Type: FP64, M: 1, N: 1, K: 1, Ranks: 1}, "no datasheet peak of round for fp64, memory 2.4e-05 0"},
 		{gpu, sum, "communication 120 120"},
 		{adds, sum, "communication 100 60"},
