@@ -13,7 +13,6 @@ import (
 	"bench/datasets"
 	"bench/datasets/catalog"
 	"bench/datasets/importers"
-	"bench/microbench/session"
 	"bench/reports/verdict"
 
 	"github.com/spf13/cobra"
@@ -138,9 +137,9 @@ Exit codes: 0 as expected; 1 slow or broken; 4 can't say.`,
 			}
 			switch r.Verdict {
 			case verdict.Slow, verdict.Broken:
-				return &exitError{exitCheckFailed, session.ErrSaid}
+				return &exitError{exitCheckFailed, errSaid}
 			case verdict.CantSay:
-				return &exitError{exitCantTell, session.ErrSaid}
+				return &exitError{exitCantTell, errSaid}
 			}
 			return nil
 		},
