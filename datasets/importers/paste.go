@@ -46,7 +46,8 @@ var marks = []struct {
 	{"nvbandwidth", []string{"nvbandwidth", "memcpy CE ", "memcpy SM ", "memcpy local", "P2P=Enabled", "P2P=Disabled", "_memcpy_ce", "_memcpy_sm"}},
 	{"babelstream", []string{"BabelStream", "MBytes/sec", "MiBytes/sec", "function,num_times", "max_mbytes_per_sec"}},
 	{"llama-bench", []string{`"n_gen"`, "build_commit,", "t/s |", "| test "}},
-	{"serving", []string{"silicon_tpot_ms", "prompt_time", "Serving Benchmark Result", "PERFORMANCE OVERVIEW"}},
+	{"serving", []string{"silicon_tpot_ms", "prompt_time"}},
+	{"serve-bench", []string{"Serving Benchmark Result", "PERFORMANCE OVERVIEW", "mean_ttft_ms", "Time To First Token (ms)", "\"time_to_first_token\""}},
 }
 
 // detect finds the format by what only its files hold: "" where there is none.
