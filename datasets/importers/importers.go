@@ -240,6 +240,7 @@ type batch struct {
 	// options, emit and the rest belong to Read: rows go to emit as they come.
 	options           Options
 	emit              func(*datasets.Row, *datasets.Device)
+	row               datasets.Row
 	emitted           int
 	assumed, problems []string
 	wrongValues       int64
@@ -285,12 +286,13 @@ func (b *batch) add(o observation) {
 		row.Measurement.Verdict = datasets.Failed
 		row.Measurement.Reason = fmt.Sprintf("%s reports %d wrong elements", b.tool, o.wrong)
 	}
-	b.peaks.see(d, &row)
 	if b.emit != nil {
 		b.emitted++
-		b.emit(&row, d)
+		b.row = row // one for all: a row of a long file is gone when the next comes
+		b.emit(&b.row, d)
 		return
 	}
+	b.peaks.see(d, &row)
 	b.rows = append(b.rows, row)
 }
 

@@ -56,12 +56,16 @@ type Result struct {
 
 // point is a row of a series, in few bytes: a million of them must fit.
 type point struct {
-	workload datasets.Workload // nil in a series of collectives
+	size    int64
+	timeS   float64
+	*detail // nil in a series of collectives
+}
+
+// detail is what a row has beside a size and a time.
+type detail struct {
+	workload datasets.Workload
 	m        *datasets.Measurement
-	size     int64
-	timeS    float64
 	gpu      string
-	wrong    bool
 }
 
 // series are the rows of one subject.
@@ -73,6 +77,8 @@ type series struct {
 	tool       string
 	points     []point
 	dtypes     []datasets.DType
+	// wrong counts rows with wrong answers or errors.
+	wrong int
 }
 
 // seriesKey tells subjects apart.
@@ -124,15 +130,18 @@ func (c *Checker) Add(row *datasets.Row, device *datasets.Device) {
 		c.last, c.key = s, k
 	}
 	s := c.last
-	p := point{timeS: row.Measurement.TimeS, gpu: row.DeviceUUID, wrong: row.Measurement.Wrong > 0 || row.Measurement.Verdict == datasets.Failed}
+	p := point{timeS: row.Measurement.TimeS}
+	if row.Measurement.Wrong > 0 || row.Measurement.Verdict == datasets.Failed {
+		s.wrong++
+	}
 	if v, ok := w.(datasets.Collective); ok {
 		p.size = v.SizeBytes
 	} else {
-		p.workload = w
-	}
-	if row.Measurement.Source == datasets.SourceMeasured {
-		m := row.Measurement
-		p.m = &m
+		p.detail = &detail{workload: w, gpu: row.DeviceUUID}
+		if row.Measurement.Source == datasets.SourceMeasured {
+			m := row.Measurement
+			p.m = &m
+		}
 	}
 	if row.Measurement.Verdict == datasets.Skipped {
 		return
@@ -218,7 +227,7 @@ func (c *Checker) resolve(s *series) (datasets.Device, string) {
 func (c *Checker) judge(s *series) []Finding {
 	d, why := c.resolve(s)
 	base := Finding{What: s.first.Op(), Subject: s.subject(&d)}
-	if n := s.wrong(); n > 0 {
+	if n := s.wrong; n > 0 {
 		f := base
 		f.Verdict, f.Measured, f.Unit = Broken, float64(n), "rows with wrong values"
 		f.Why = fmt.Sprintf("%d rows have wrong values or failed: no speed counts until that is mended", n)
@@ -249,24 +258,18 @@ func (c *Checker) judge(s *series) []Finding {
 	return c.general(s, d, base)
 }
 
-func (s *series) wrong() (n int) {
-	for _, p := range s.points {
-		if p.wrong {
-			n++
-		}
-	}
-	return n
-}
-
 // at is the workload of a point.
 func (s *series) at(i int) datasets.Workload {
-	if w := s.points[i].workload; w != nil {
-		return w
+	if p := s.points[i]; p.detail != nil {
+		return p.workload
 	}
 	c := s.first.(datasets.Collective)
 	c.SizeBytes = s.points[i].size
 	return c
 }
+
+// widest is how much slower than predicted a row may be and still be called sound.
+const widest = 1.9
 
 // expect is what is expected of a workload: by the most informed tier that knows its
 // range; of transfers and collectives, what published machines reach as well, since
@@ -289,8 +292,13 @@ func expect(d *datasets.Device, w datasets.Workload) (Expected, string) {
 	}{{*d, datasets.TierCalibrated}, {relative, datasets.TierTransferred}, {*d, datasets.TierCeilings}} {
 		p := predict.New(at.dev, at.tier).Predict(w)
 		if p.NotPredicted == "" && p.LowS > 0 && p.HighS > 0 {
-			return Expected{LowS: p.LowS, TypicalS: p.Seconds, HighS: p.HighS, Tier: at.tier,
-				Why: strings.ReplaceAll(p.Binds, "_", " ") + " binds", Source: p.Machine}, ""
+			e := Expected{LowS: p.LowS, TypicalS: p.Seconds, HighS: p.HighS, Tier: at.tier,
+				Why: strings.ReplaceAll(p.Binds, "_", " ") + " binds", Source: p.Machine}
+			if most := widest * p.Seconds; e.HighS > most {
+				// A range that wide holds machines at half of what they should give.
+				e.HighS, e.FloorS = most, e.HighS
+			}
+			return e, ""
 		}
 	}
 	if bound.NotPredicted != "" {
@@ -439,7 +447,7 @@ func (s *series) odd(median float64) (out []oddOne) {
 
 // measurement stands for a series' middle: of a single row its own.
 func (s *series) measurement(t float64) *datasets.Measurement {
-	if len(s.points) == 1 && s.points[0].m != nil {
+	if len(s.points) == 1 && s.points[0].detail != nil && s.points[0].m != nil {
 		return s.points[0].m
 	}
 	return &datasets.Measurement{TimeS: t}

@@ -44,7 +44,10 @@ func (c *Checker) general(s *series, d datasets.Device, f Finding) []Finding {
 			reasons[why]++
 			continue
 		}
-		m := s.points[i].m
+		var m *datasets.Measurement
+		if s.points[i].detail != nil {
+			m = s.points[i].m
+		}
 		if m == nil {
 			m = &datasets.Measurement{TimeS: s.points[i].timeS}
 		}

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"strings"
 
 	"bench/datasets"
 )
@@ -172,6 +173,12 @@ func byShares(d *datasets.Device, w datasets.Workload, bound datasets.Prediction
 	e := Expected{LowS: bound.Seconds/s.high + o.low, TypicalS: bound.Seconds/s.typical + o.typical, HighS: bound.Seconds/s.low + o.high,
 		BoundS: bound.Seconds, Tier: datasets.TierDatasheet, Why: s.why, Source: s.source,
 		Share: fmt.Sprintf("usual is %.0f–%.0f %% of the bound", 100*s.low, 100*s.high)}
+	switch geforce := strings.Contains(d.Name, "GeForce"); {
+	case bound.Binds == "pcie" && !geforce && class(d, w, "pcie") != "pcie of many" && class(d, w, "pcie") != "pcie of few":
+		s.floor = 0.51 * s.typical // cards for servers may access each other
+	case d.PeerBandwidth.Value > 0 && d.Arch != "sm_70":
+		s.floor = 0 // the same links between any two, unlike those of a hybrid cube mesh
+	}
 	if s.floor > 0 {
 		e.FloorS = bound.Seconds/s.floor + o.high
 	}
@@ -209,7 +216,8 @@ func wholeModel(d *datasets.Device, m datasets.ModelPass) (Expected, bool) {
 	e.BoundS = m.Bytes() / d.MemoryBandwidth.Value
 	e.LowS = e.BoundS/llamaStep.share[2] + llamaStep.low
 	e.TypicalS = e.BoundS/llamaStep.share[1] + llamaStep.typ
-	e.HighS = e.BoundS/llamaStep.share[0] + llamaStep.top
+	e.FloorS = e.BoundS/llamaStep.share[0] + llamaStep.top
+	e.HighS = min(e.FloorS, widest*e.TypicalS)
 	e.Share = fmt.Sprintf("reading the weights once allows at most %.0f tokens/s", 1/e.BoundS)
 	e.Why = "layers or the KV cache on the host, a busy host or a lowered clock are the usual causes"
 	return e, true
