@@ -67,6 +67,26 @@ type ncclRun struct {
 	columns                  []string
 	toolVersion, ncclVersion string
 	graph, rows              bool
+	// waiting are rows too small to show what the run is, until a larger one does.
+	waiting []ncclRow
+}
+
+// mostWaiting bounds the rows that wait: a table has some 30.
+const mostWaiting = 1000
+
+// unclear reports whether neither the flags nor the file say which collective a run
+// is, or how many ranks it has.
+func (b *batch) unclear(run *ncclRun) bool {
+	return b.options.Op == "" && run.op == "" || b.options.Ranks == 0 && run.ranks == 0 && run.commandRanks < 2
+}
+
+// release reads the rows that waited, as what the run has turned out to be.
+func (b *batch) release(run *ncclRun) {
+	rows := run.waiting
+	run.waiting = nil
+	for _, row := range rows {
+		b.ncclKnown(run, row)
+	}
 }
 
 func (n *ncclRun) rank(id, host, index, device string) {
@@ -143,6 +163,7 @@ func readNCCLTests(b *batch, r *bufio.Reader) error {
 		switch {
 		case strings.Contains(line, "nThread "):
 			if run.rows { // the next test of the same file
+				b.release(&run)
 				run = ncclRun{op: run.op, commandRanks: run.commandRanks, toolVersion: run.toolVersion, ncclVersion: run.ncclVersion}
 			}
 			_, graph, _ := strings.Cut(line, "graph: ")
@@ -169,12 +190,14 @@ func readNCCLTests(b *batch, r *bufio.Reader) error {
 				return
 			}
 			if fromFile = false; run.rows {
+				b.release(&run)
 				run = ncclRun{toolVersion: run.toolVersion, ncclVersion: run.ncclVersion}
 			}
 			run.op = cmp.Or(ncclOps[m[1]], m[1])
 			run.commandRanks = ranksOfCommand(line)
 		}
 	})
+	b.release(&run)
 	if fromFile && b.emitted > 0 && b.options.Op == "" {
 		b.assume("%s, from the file's name (--op)", run.op)
 	}
@@ -301,8 +324,7 @@ func (b *batch) shape(run *ncclRun, size, algbw, busbw float64) (op string, rank
 		b.assume("%d nodes, since a host lists its devices more than once (--nodes)", nodes)
 	}
 	ratio := busbw / algbw
-	// Rates of two decimals say a ratio to 0.5 % from 4 GB/s on.
-	clear := algbw > 4 && busbw > 0
+	clear := tellsRatio(algbw, busbw)
 	if ranks == 0 && run.commandRanks > 1 {
 		ranks = run.commandRanks
 		b.assume("%d ranks, from the command (--ranks)", ranks)
@@ -311,13 +333,13 @@ func (b *batch) shape(run *ncclRun, size, algbw, busbw float64) (op string, rank
 	nodes = cmp.Or(b.options.Nodes, nodes)
 	is := func(want float64) bool { return clear && math.Abs(ratio/want-1) < 0.01 }
 	if n := float64(ranks); op == "" && ranks > 2 && is(2*(n-1)/n) {
-		op = "all_reduce"
+		op, run.op = "all_reduce", "all_reduce"
 		b.assume("all_reduce, from busbw over algbw, 2(n−1)/n (--op)")
 	}
 	if ranks == 0 && clear && op != "" {
 		per := map[string]float64{"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1, "all_to_all": 1}[op]
 		if n := math.Round(1 / (1 - ratio/per)); per > 0 && ratio < per && n >= 2 && n <= 64 {
-			ranks = int(n)
+			ranks, run.ranks = int(n), int(n)
 			b.assume("%d ranks, from busbw over algbw (--ranks)", ranks)
 		}
 	}
@@ -327,10 +349,29 @@ func (b *batch) shape(run *ncclRun, size, algbw, busbw float64) (op string, rank
 	return op, ranks, nodes
 }
 
+// tellsRatio reports whether two rates of two decimals say their ratio to 0.5 %.
+func tellsRatio(algbw, busbw float64) bool { return algbw > 4 && busbw > 0 }
+
 func (b *batch) ncclRow(run *ncclRun, row ncclRow) {
 	if row.time == "N/A" || row.time == "" || row.size == "0" {
 		return // nothing was measured
 	}
+	if b.unclear(run) && len(run.waiting) < mostWaiting {
+		algbw, _ := strconv.ParseFloat(row.algbw, 64)
+		busbw, _ := strconv.ParseFloat(row.busbw, 64)
+		if !tellsRatio(algbw, busbw) {
+			run.waiting = append(run.waiting, row)
+			return
+		}
+	}
+	b.ncclKnown(run, row)
+	if len(run.waiting) > 0 && !b.unclear(run) {
+		b.release(run)
+	}
+}
+
+// ncclKnown reads a row of a run of which all is known that ever will be.
+func (b *batch) ncclKnown(run *ncclRun, row ncclRow) {
 	dtype := ncclTypes[row.dtype]
 	if wide := asWide[row.dtype]; wide != "" {
 		dtype = wide
