@@ -11,6 +11,7 @@ import (
 	"bench/datasets"
 	"bench/datasets/catalog"
 	"bench/predict"
+	"bench/predict/serving"
 )
 
 // Joined is a row beside what each tier predicts for it.
@@ -161,6 +162,8 @@ type context struct {
 	stored []bool
 	// memo, where not nil, keeps predictions that other runs share (Stream).
 	memo *memo
+	// at is the device of each tier, for what is simulated and not a kernel's.
+	at []datasets.Device
 }
 
 func (d *Devices) context(run *datasets.Run, id, override string, tiers []datasets.Tier) *context {
@@ -173,6 +176,13 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
 	}
 	c := &context{regimes: predict.NewRegimes(dev), predictors: d.predictors(dev, tiers), stored: make([]bool, len(tiers))}
+	for _, t := range tiers {
+		at := dev
+		if t == datasets.TierTransferred {
+			at = d.transferable(dev)
+		}
+		c.at = append(c.at, at)
+	}
 	for i, p := range c.predictors {
 		was := run.Meta.PredictedBy[predictedBy(id, tiers[i])]
 		c.stored[i] = was != "" && was == p.Version()
@@ -285,6 +295,12 @@ func (j *Joined) predict(c *context, tiers []datasets.Tier) {
 	}
 	j.Regime = c.regimes.Of(w)
 	j.BandwidthBytesPerS = c.regimes.MemoryBandwidth()
+	if s, ok := w.(datasets.Serve); ok {
+		for i, t := range tiers {
+			j.Predictions[i] = serving.PredictRow(c.at[i], t, s, j.Row.Measurement.Stack)
+		}
+		return
+	}
 	if c.memo != nil {
 		c.memo.predict(j, c.predictors, tiers)
 		return

@@ -1,10 +1,12 @@
 package serving
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
 	"bench/predict/llm"
 )
 
@@ -171,4 +173,63 @@ func (f Facts) String() string {
 		words = append(words, "clients in step")
 	}
 	return strings.Join(words, ", ")
+}
+
+// PredictRow predicts a measured service at a tier, under the engine of the row's
+// stack (vLLM where it is not said), with the 90 % range of the engine.
+func PredictRow(d datasets.Device, tier datasets.Tier, w datasets.Serve, stack datasets.Stack) datasets.Prediction {
+	p := datasets.Prediction{Tier: tier}
+	fail := func(err error) datasets.Prediction {
+		p.NotPredicted = err.Error()
+		return p
+	}
+	if tier == datasets.TierCeilings && len(d.Ceilings) == 0 {
+		return fail(fmt.Errorf("no measured ceilings of %s in this run", d.ID))
+	}
+	if tier == datasets.TierTransferred && d.Calibration == nil {
+		return fail(fmt.Errorf("no calibration of a relative of %s", d.ID))
+	}
+	if tier == datasets.TierCalibrated && (d.Calibration == nil || d.Calibration.Device != d.ID) {
+		return fail(fmt.Errorf("no calibration of %s", d.ID))
+	}
+	m, ok := catalog.MatchModel(w.Model)
+	if !ok {
+		return fail(fmt.Errorf("the model %q is not in the catalogue: give --model", w.Model))
+	}
+	e, err := EngineOf(cmp.Or(stack.Library, "vllm"), stack.Version)
+	if err != nil {
+		return fail(err)
+	}
+	cluster := llm.Cluster{Device: d}
+	at, err := DeploymentOf(w, m, cluster, e)
+	if err != nil {
+		return fail(err)
+	}
+	figures, a, err := at.Measured(llm.NewCoster(cluster, tier), w, Facts{})
+	if err != nil {
+		return fail(err)
+	}
+	p.Seconds, p.Binds, p.Rule, p.Stack = figures[w.Kernel], a.Binds, "sum", e.ID()
+	if p.Seconds <= 0 {
+		return fail(fmt.Errorf("nothing is simulated of %s", w.Kernel))
+	}
+	figure := w.Kernel
+	switch figure {
+	case "itl":
+		figure = "tpot"
+	case "request":
+		figure = "output_token"
+	}
+	if r, ok := e.Ranges[figure]; ok && tier != datasets.TierDatasheet {
+		p.LowS, p.HighS = p.Seconds*r.Low, p.Seconds*r.High
+	}
+	// The parts' shares of all steps, of the figure.
+	share := p.Seconds / max(a.Parts.Prefill+a.Parts.Weights+a.Parts.KV+a.Parts.Communication+a.Parts.Host, 1e-12)
+	for _, t := range []datasets.Term{{Name: "prefill", Seconds: a.Parts.Prefill}, {Name: "weights", Seconds: a.Parts.Weights}, {Name: "kv_cache", Seconds: a.Parts.KV},
+		{Name: "communication", Seconds: a.Parts.Communication}, {Name: "host", Seconds: a.Parts.Host}} {
+		if t.Seconds > 0 {
+			p.Terms = append(p.Terms, datasets.Term{Name: t.Name, Seconds: t.Seconds * share})
+		}
+	}
+	return p
 }

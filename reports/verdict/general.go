@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
+	"bench/predict/serving"
 
 	// distuv: the binomial tail.
 	"gonum.org/v1/gonum/stat/distuv"
@@ -40,6 +42,9 @@ func (c *Checker) general(s *series, d datasets.Device, f Finding) []Finding {
 	for i := range s.points {
 		w := s.at(i)
 		e, why := expect(&d, w)
+		if v, ok := w.(datasets.Serve); ok {
+			e, why = expectService(d, v, s.stack)
+		}
 		if why != "" {
 			reasons[why]++
 			continue
@@ -167,4 +172,18 @@ func copies(s datasets.Stream) float64 {
 		return 2
 	}
 	return 1
+}
+
+// expectService is what a served model's figure should be, at the best tier of the
+// device.
+func expectService(d datasets.Device, w datasets.Serve, stack datasets.Stack) (Expected, string) {
+	d, tier := catalog.BestTier(d)
+	p := serving.PredictRow(d, tier, w, stack)
+	if p.NotPredicted != "" {
+		return Expected{}, p.NotPredicted
+	}
+	if p.HighS == 0 {
+		return Expected{BoundS: p.Seconds, Tier: tier}, "only the datasheet's bound is known of " + d.ID
+	}
+	return Expected{LowS: p.LowS, TypicalS: p.Seconds, HighS: p.HighS, Tier: tier, Why: p.Binds + " binds", Source: p.Stack}, ""
 }
