@@ -52,6 +52,14 @@ func (f *pasteFlags) options() (o verdict.Options, err error) {
 	if f.Ranks < 0 || f.Nodes < 0 || f.tp < 0 || f.nodeSize < 0 {
 		return o, errors.New("--ranks, --nodes, --node-size and --tp are numbers above 0")
 	}
+	o.TP = f.tp
+	if f.model != "" {
+		m, err := catalog.ModelOrLoad(f.model)
+		if err != nil {
+			return o, err
+		}
+		o.Model = &m
+	}
 	if f.device != "" {
 		d, err := catalog.LookupOrLoad(f.device)
 		if err != nil {
@@ -211,6 +219,12 @@ func (f *pasteFlags) readStream(r io.Reader, name string, c *verdict.Checker) er
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
-	c.Note(name, read.Format, read.Assumed, read.Problems, nil, read.Wrong)
+	var notes []string
+	for _, file := range read.Report.Files {
+		if read.Format != "nccl-tests" { // whose notes are findings
+			notes = append(notes, file.Notes...)
+		}
+	}
+	c.Note(name, read.Format, read.Assumed, read.Problems, notes, read.Wrong)
 	return nil
 }

@@ -71,6 +71,9 @@ func TestPosts(t *testing.T) {
 		{"nvbandwidth-two-sizes.txt", "", slow, `20 GiB(?s:.*)16.5 GB/s(?s:.*)512 MiB(?s:.*)25.1 GB/s`, 1},
 		{"babelstream-a100.txt", "", ok, `triad(?s:.*)1725 GB/s`, 5},
 		{"llama-bench-h100-slow.txt", "", slow, `66 tokens/s(?s:.*)at\s+most 821 tokens/s`, 1},
+		{"vllm-serve-block.txt", "", cant, `--model(?s:.*)--device(?s:.*)--tp`, 1},
+		{"sglang-serve-block.txt", "--device h100-sxm", slow, `44 % of the dense bf16\s+peak(?s:.*)TTFT is queueing`, 1},
+		{"trtllm-bench-8b-h100.txt", "--device h100-sxm", slow, `6957 output tokens/s(?s:.*)28 output tokens a request came, and the data set's name says 128`, 1},
 		{"llama-bench-nkvo.txt", "", ok, `RTX 3090 Ti(?s:.*)nkvo=0(?s:.*)nkvo=1`, 1},
 	} {
 		args := append([]string{filepath.Join(posts, p.file)}, strings.Fields(p.flags)...)

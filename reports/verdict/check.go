@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// Device stands in the place of the rows' device, nil takes theirs.
 	Device *datasets.Device
+	// Model and TP are those of a served model, nil and 0 where they are not given.
+	Model *datasets.Model
+	TP    int
 	// System is the node, nil where it is not given: network cards and fabric.
 	System *datasets.System
 }
@@ -110,8 +113,11 @@ func (c *Checker) Add(row *datasets.Row, device *datasets.Device) {
 		k.nodes, k.rest = v.Nodes, v.Launch
 	case datasets.Stream:
 		k.size, k.rest = v.SizeBytes, row.Measurement.Stack.KernelSource
-	case datasets.ModelPass, datasets.Serve:
+	case datasets.ModelPass:
 		k.rest = w.Key()
+	case datasets.Serve: // all figures of a service together
+		v.Kernel = ""
+		k.op, k.rest = "serve", v.Key()
 	default:
 		k.rest = string(w.DType())
 	}
@@ -232,6 +238,9 @@ func (c *Checker) judge(s *series) []Finding {
 		f.Verdict, f.Measured, f.Unit = Broken, float64(n), "rows with wrong values"
 		f.Why = fmt.Sprintf("%d rows have wrong values or failed: no speed counts until that is mended", n)
 		return []Finding{f}
+	}
+	if _, ok := s.first.(datasets.Serve); ok {
+		return []Finding{c.serve(s, d, why, base)}
 	}
 	if why != "" {
 		base.Verdict, base.Why = CantSay, why

@@ -149,6 +149,8 @@ func (s *series) subject(d *datasets.Device) string {
 		if w.Options != "" {
 			op += ", " + w.Options
 		}
+	case datasets.Serve:
+		op = strings.TrimSpace(fmt.Sprintf("%s %s, %d in and %d out", w.Model, w.Type, w.InputTokens, w.OutputTokens))
 	default:
 		var types []string
 		for _, t := range s.dtypes {
@@ -160,7 +162,7 @@ func (s *series) subject(d *datasets.Device) string {
 	if s.tool != "" {
 		fmt.Fprintf(&b, " · %s", s.tool)
 	}
-	if len(s.points) > 1 {
+	if _, ok := s.first.(datasets.Serve); !ok && len(s.points) > 1 {
 		fmt.Fprintf(&b, " · %d rows", len(s.points))
 	}
 	return b.String()

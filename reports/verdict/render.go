@@ -60,7 +60,7 @@ func (f *Finding) Figures() string {
 func (f *Finding) Sentence() string {
 	parts := []string{}
 	for _, s := range []string{f.Figures(), f.Why} {
-		if s != "" && (f.Verdict != AsExpected || s != f.Why || f.Faster) {
+		if s != "" && (f.Verdict != AsExpected || s != f.Why || f.Faster || strings.Contains(f.Why, "2·N")) {
 			parts = append(parts, s)
 		}
 	}
