@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: devices-doc build portable run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
+.PHONY: screenshot dist devices-doc build portable run test lint fuzz peers cover validate ablation claims ptx ptx-check ptx-assemble kernels-doc stopping-study kill-study fault-study hostile mutations fresh generated clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.commit=$(VERSION)' -o bin/bench ./cmd/bench
@@ -120,6 +120,11 @@ generated: claims validate ablation mutations stopping-study kernels-doc
 # The catalogue as a document.
 devices-doc: build
 	bin/bench catalog --format md >docs/devices.md
+# The picture of the README, from published timings in ../shared/data; needs Chromium.
+screenshot: build
+	d=$$(mktemp -d) && bin/bench import aiconfigurator ../shared/data/aiconfigurator/data/h100_sxm -o $$d/h100.parquet && \
+		bin/bench report $$d/h100.parquet -o $$d/h100.html && $(GO) run ./tools/screenshot $$d/h100.html '#error' '#error-boxes' docs/page.png; rm -rf $$d
+
 # Packages of this version into dist/: tarball, .deb, .rpm, checksums; for arm64 too
 # where aarch64-linux-gnu-gcc is. Needs the module proxy.
 dist: build
