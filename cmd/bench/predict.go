@@ -48,7 +48,7 @@ tier's time with its terms, and which term binds. No hardware is needed.`,
 		},
 	}
 	c.AddCommand(predictHBM(), predictGEMM(), predictAllReduce(), orWhole(predictDecode(), "decode"), orWhole(predictPrefill(), "prefill"), predictMoE(),
-		predictTrain(), predictServe(), predictMemory(), predictPublished())
+		predictTrain(), predictServe(), predictMemory(), predictMFU(), predictPublished())
 	return c
 }
 

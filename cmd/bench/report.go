@@ -6,11 +6,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"bench/datasets"
 	"bench/datasets/catalog"
+	"bench/datasets/importers"
 	"bench/reports"
 	"bench/reports/html"
 
@@ -59,7 +62,7 @@ func (f *joinFlags) join(cmd *cobra.Command, paths []string, eachRow bool) (*rep
 		return nil, err
 	}
 	s := &datasets.Scanner{Broken: f.broken(cmd)}
-	if !eachRow {
+	if !eachRow && !slices.ContainsFunc(paths, importers.Known) {
 		many, err := s.MoreRowsThan(reports.AggregateRows, paths)
 		if err != nil {
 			return nil, err
@@ -75,11 +78,31 @@ func (f *joinFlags) join(cmd *cobra.Command, paths []string, eachRow bool) (*rep
 	return reports.New(runs, tiers, devices)
 }
 
-// readRuns reads Parquet files and folders of them. No row at all is an error.
+// readRuns reads Parquet files, folders of them, and files of other tools that are
+// known. No row at all is an error.
 func readRuns(paths []string, broken func(error)) ([]*datasets.Run, error) {
-	runs, err := (&datasets.Scanner{Broken: broken}).Runs(paths)
-	if err != nil {
-		return nil, err
+	var runs []*datasets.Run
+	var parquet []string
+	for _, path := range paths {
+		if !importers.Known(path) {
+			parquet = append(parquet, path)
+			continue
+		}
+		start := time.Now()
+		run, read, err := importers.ReadRun(path, importers.Options{})
+		if err != nil {
+			return nil, err
+		}
+		run.Meta = importMeta([]string{read.Format, path}, "", start, run, read.Report)
+		run.Meta.Notes = append(run.Meta.Notes, read.Assumed...)
+		runs = append(runs, run)
+	}
+	if parquet != nil {
+		found, err := (&datasets.Scanner{Broken: broken}).Runs(parquet)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, found...)
 	}
 	for _, r := range runs {
 		if len(r.Rows) > 0 {

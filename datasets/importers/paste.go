@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -62,6 +63,40 @@ func detect(head []byte) string {
 		}
 	}
 	return format
+}
+
+// Known reports whether a file is another tool's that Read knows.
+func Known(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, _ := io.ReadAll(io.LimitReader(f, maxHead))
+	return !bytes.HasPrefix(head, []byte("PAR1")) && detect(head) != ""
+}
+
+// ReadRun reads a file as Read does, into a run; the caller fills in its provenance.
+func ReadRun(path string, o Options) (*datasets.Run, *Reading, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	run := &datasets.Run{Path: path}
+	read, err := Read(f, path, o, func(row *datasets.Row, _ *datasets.Device) { run.Rows = append(run.Rows, *row) })
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(run.Rows) == 0 {
+		return nil, nil, fmt.Errorf("%s: %s", path, strings.Join(read.Problems, "; "))
+	}
+	run.Devices = read.Devices
+	return run, read, nil
 }
 
 // maxHead is how much of a file is looked at to find its format.
