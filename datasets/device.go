@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Origin says where a figure of a device comes from.
@@ -123,46 +124,92 @@ func (d *Device) LastLevel() CacheLevel {
 	return last
 }
 
-// Parameter is a fitted physical quantity of a device.
+// Parameter is a fitted physical quantity of a device or of a library's kernels.
 type Parameter struct {
 	Name string `json:"name"`
-	// Unit is "s", "bytes", "bytes/s", "1" for a ratio, and so on.
-	Unit    string  `json:"unit"`
-	Meaning string  `json:"meaning"`
+	// Unit is "s", "cycles", "bytes/s", "1" for a ratio, and so on.
+	Unit    string  `json:"unit,omitempty"`
+	Meaning string  `json:"meaning,omitempty"`
 	Value   float64 `json:"value"`
-	// Low and High bound the value's 95 % interval.
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
-	// Min and Max are the physically plausible range.
-	Min float64 `json:"min"`
-	Max float64 `json:"max"`
+	// Low and High bound the value's 95 % interval, the other parameters free to
+	// follow.
+	Low  float64 `json:"low,omitempty"`
+	High float64 `json:"high,omitempty"`
+	// Min and Max are the physically plausible range, which the law knows.
+	Min float64 `json:"min,omitempty"`
+	Max float64 `json:"max,omitempty"`
 	// Determined is false where the data leave the value open.
-	Determined bool `json:"determined"`
+	Determined bool `json:"determined,omitempty"`
 	// AtEdge is set where the value lies on Min or Max.
-	AtEdge bool `json:"at_edge"`
+	AtEdge bool `json:"at_edge,omitempty"`
+	// Held is set where the value was not fitted but kept from the law's start, a
+	// shipped calibration or the library's main type.
+	Held bool `json:"held,omitempty"`
 }
 
-// Calibration is a device's fitted parameters, by model ("gemm",
-// "decode_attention", …), with what they were fitted to.
+// Calibration is what was fitted on a device, in two parts: the machine, shared by
+// all laws, and the stacks of kernels that were timed on it.
 type Calibration struct {
 	// Device is the catalogue name of the device that was fitted, Arch its
 	// architecture.
 	Device string `json:"device"`
 	Arch   string `json:"arch,omitempty"`
 	// Source names the data, with its checksum or commit.
-	Source string                 `json:"source"`
-	Models map[string][]Parameter `json:"models"`
-	// Fits are the figures on the fit half and on the test half, by model.
-	Fits map[string]Fit `json:"fits"`
+	Source  string      `json:"source"`
+	Machine []Parameter `json:"machine,omitempty"`
+	// Stacks are in the order of how many rows each was fitted to.
+	Stacks []StackFit `json:"stacks"`
+	// LeftOut says which laws of which stack were not fitted, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
-// Fit says how well a model's parameters describe the data they came from.
+// StackFit is what a library's kernels were fitted to be.
+type StackFit struct {
+	Library string   `json:"library"`
+	Version string   `json:"version,omitempty"`
+	Laws    []LawFit `json:"laws"`
+}
+
+// Variant is what the parameters of a law are fitted apart for within a stack.
+type Variant struct {
+	Type   DType  `json:"type,omitempty"`
+	Format string `json:"format,omitempty"`
+	KVType DType  `json:"kv_type,omitempty"`
+	// Kernel is the operation where a law is of several.
+	Kernel       string `json:"kernel,omitempty"`
+	KernelSource string `json:"kernel_source,omitempty"`
+}
+
+// String is the variant in words, for people.
+func (v Variant) String() string {
+	s := strings.TrimSpace(v.Kernel + " " + string(v.Type) + " " + v.Format)
+	if v.KVType != "" {
+		s += " over a KV cache in " + string(v.KVType)
+	}
+	if v.KernelSource != "" {
+		s += ", " + v.KernelSource
+	}
+	return s
+}
+
+// LawFit is a law's parameters and the library's facts, with how well they
+// describe the data that they came from.
+type LawFit struct {
+	Law string `json:"law"`
+	Variant
+	Facts      map[string]string `json:"facts,omitempty"`
+	Parameters []Parameter       `json:"parameters"`
+	Fit
+}
+
+// Fit says how well parameters describe the data they came from.
 type Fit struct {
-	FitN     int     `json:"fit_n"`
-	FitMAPE  float64 `json:"fit_mape"`
+	FitN    int     `json:"fit_n"`
+	FitMAPE float64 `json:"fit_mape"`
+	// TestN is 0 where all rows were fitted: TestMAPE is then cross-validated.
 	TestN    int     `json:"test_n"`
 	TestMAPE float64 `json:"test_mape"`
-	// P90 is the 90th percentile of |error| on the test half.
+	// TestP90 is the 90th percentile of |error| there.
 	TestP90 float64 `json:"test_p90"`
 	// Spreads are the 90 % ranges of the fit half: of all rows first, then by the
 	// term that binds, where it has rows enough.

@@ -1,10 +1,6 @@
 package predict
 
-import (
-	"math"
-
-	"bench/datasets"
-)
+import "bench/datasets"
 
 // What the two generations of FlashAttention kernels do, as their sources say
 // (github.com/Dao-AILab/flash-attention and the fork vllm-project/flash-attention,
@@ -29,9 +25,6 @@ const (
 
 // ceilDiv is a/b rounded up, for positive numbers.
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
-
-// flashAttention3 reports whether the device runs FlashAttention-3.
-func flashAttention3(d *datasets.Device) bool { return d.Has(datasets.WGMMA) }
 
 // keyBlock is how many keys a FlashAttention-2 tile takes at once
 // (csrc/flash_attn/flash_api.cpp).
@@ -77,86 +70,41 @@ func splitsToFill(tiles, slots, blocks int64) int64 {
 	return 1
 }
 
-// resident is the share of a repeated workload's bytes that the last-level
-// cache still holds from the repetition before: all of it up to half of the
-// cache, falling to none at its size. The cache of these GPUs is two halves
-// that may each hold a copy of what SMs of both sides read (NVIDIA, "A100
-// Tensor Core GPU Architecture", 2020, page 31), and what is read in a circle
-// and does not fit throws itself out.
-func resident(d *datasets.Device, bytes float64, state datasets.Cache) float64 {
-	size := d.LastLevel().SizeBytes.Value
-	if state == datasets.Cold || size == 0 {
-		return 0
-	}
-	return min(1, max(0, 2-2*bytes/size))
-}
-
-// trafficSeconds is the time of so many bytes, a share of them from the cache.
-// efficiency is of the memory's datasheet bandwidth; the cache is ratio times
-// as fast as what is then reached.
-func trafficSeconds(d *datasets.Device, bytes, share, efficiency, ratio float64) float64 {
-	return bytes / (d.MemoryBandwidth.Value * efficiency) * (1 - share + share/ratio)
-}
-
-// contend joins two resources that work at the same time: the longer, and more
-// the closer the two are, as their queues are in each other's way:
-// (aᵖ + bᵖ)^(1/p), the longer alone for large p, the sum for 1.
-func contend(a, b, p float64) float64 {
-	if a < b {
-		a, b = b, a
-	}
-	if b <= 0 {
-		return a
-	}
-	return a * math.Pow(1+math.Pow(b/a, p), 1/p)
-}
-
-// attentionDeclines says which attention the two models leave out.
+// attentionDeclines says which attention the two laws leave out.
 func attentionDeclines(d *datasets.Device, w datasets.Workload) string {
 	a := w.(datasets.Attention)
-	peak := d.PeakFLOPs[a.Type].Value
-	kv := a.KVType
-	if kv == "" {
-		kv = a.Type
-	}
 	switch {
-	case d.Kind != "gpu":
-		return "no calibrated model of attention on a CPU"
 	case a.Ranks != 1:
 		return "attention over several ranks: give the heads of one rank"
-	case a.Type != datasets.BF16 && a.Type != datasets.FP16:
-		return "no model of attention in " + string(a.Type)
-	case kv != a.Type && kv != datasets.FP8:
-		return "no model of attention over a KV cache in " + string(kv)
-	case kv == datasets.FP8 && !flashAttention3(d):
-		return "no model of an fp8 KV cache on " + d.Arch + ": FlashAttention-2 does not read it"
-	case a.ValueDim != 0:
-		return "no model of latent attention"
-	case a.Window != 0 && a.Window < a.ContextTokens:
-		return "no model of a sliding window"
-	case a.HeadDim > 256:
-		return "no model of attention heads beyond 256"
-	case peak == 0:
-		return "no datasheet peak of " + d.ID + " for " + string(a.Type)
-	case d.MemoryBandwidth.Value == 0 || d.Units == 0:
-		return "no datasheet bandwidth or SM count of " + d.ID
+	case a.HeadDim > mostHeadDim:
+		return "no model of attention heads beyond 576"
 	}
-	return ""
+	return declinesDevice(d, a.Type)
 }
 
-// addTerm adds a named part to a prediction, unless it is nothing.
-func addTerm(p *datasets.Prediction, name string, seconds float64) {
-	if seconds > 0 {
-		p.Terms = append(p.Terms, datasets.Term{Name: name, Seconds: seconds})
+// mostHeadDim is the widest head that a kernel is known for: a latent of 512 and
+// 64 rotated elements (DeepSeek-V2, arXiv:2405.04434).
+const mostHeadDim = 576
+
+// attentionLeast is the least time that the device's peaks allow, with what the
+// cache may keep.
+func attentionLeast(d *datasets.Device, w datasets.Workload) float64 {
+	bytes := w.Bytes()
+	if datasets.CacheOf(w) != datasets.Cold {
+		bytes = max(bytes-d.LastLevel().SizeBytes.Value, 0)
 	}
+	return max(w.FLOPs()/peakOf(d, w.DType()), bytes/d.MemoryBandwidth.Value)
 }
 
-// bindLargest names the largest term as the one that decides.
-func bindLargest(p *datasets.Prediction) {
-	most := 0.0
-	for _, t := range p.Terms {
-		if t.Seconds > most {
-			most, p.Binds = t.Seconds, t.Name
-		}
+// flashKernel is the kernel of an option of the fact "kernel": FlashAttention's
+// generation, or "grouped", which gives each KV head's group a tile of its own
+// height and is written for every size.
+func flashKernel(option string, d *datasets.Device) string {
+	if option != "by architecture" {
+		return option
 	}
+	if d.Has(datasets.WGMMA) {
+		return "flash attention 3"
+	}
+	return "flash attention 2"
 }

@@ -38,20 +38,17 @@ func FitBaseline3(dev datasets.Device, workloads []datasets.Workload, seconds []
 			measured = append(measured, seconds[i])
 		}
 	}
-	loss := func(v []float64) float64 {
-		sum := 0.0
+	problem := fit.Problem{N: len(terms), Box: baselineBox, Residuals: func(v, out []float64) {
 		for i, t := range terms {
-			sum += math.Abs(math.Log((v[0] + max(t[0]/v[1], t[1]/v[2])) / measured[i]))
+			out[i] = math.Log((v[0] + max(t[0]/v[1], t[1]/v[2])) / measured[i])
 		}
-		return sum / float64(max(len(terms), 1))
-	}
+	}}
 	best := []float64{5e-6, 0.7, 0.7}
-	if len(terms) > 0 {
-		best, _ = fit.Global(loss, best, baselineBox, 1000)
-		// The loss is full of kinks, on which a simplex collapses; starting it
-		// afresh frees it.
-		for range 6 {
-			best, _ = fit.Local(loss, best, baselineBox, 300)
+	least := math.Inf(1)
+	// The longer of two terms makes several valleys.
+	for _, start := range [][]float64{best, {2e-5, 0.3, 0.7}, {2e-5, 0.7, 0.2}, {2e-6, 0.2, 0.2}} {
+		if v, l := problem.Minimize(start, 60); len(terms) > 0 && l < least {
+			best, least = v, l
 		}
 	}
 	b.LatencyS, b.ComputeEfficiency, b.BytesEfficiency = best[0], best[1], best[2]

@@ -13,6 +13,7 @@ const (
 	customStart
 	customHop
 	customRing
+	customBridge
 )
 
 // Limits of vLLM's kernel (csrc/custom_all_reduce.cuh and
@@ -36,7 +37,7 @@ const (
 //
 // An eager call waits for the host where that takes longer, and copies its
 // result once more.
-var customAllReduce = &Model{
+var customAllReduceLaw = &Law{
 	Name: "custom_all_reduce",
 	Parameters: []datasets.Parameter{
 		customHost:    {Name: "host", Unit: "s", Min: 1e-6, Max: 2e-4, Value: 3e-5, Meaning: "the host's part of an eager call (the host's speed, not the GPU's)"},
@@ -48,6 +49,7 @@ var customAllReduce = &Model{
 		customStart:   {Name: "start_ring", Unit: "cycles", Min: 1e3, Max: 1e5, Value: 4e4, Meaning: "filling the first buffers of NCCL's ring"},
 		customHop:     {Name: "hop_ring", Unit: "cycles", Min: 100, Max: 3e4, Value: 3e3, Meaning: "a hop of that ring"},
 		customRing:    {Name: "rate_ring", Unit: "1", Min: 0.3, Max: 1, Value: 0.8, Meaning: "share of the link's rate in that ring"},
+		customBridge:  bridgeParameter,
 	},
 	Applies: func(w datasets.Workload) bool {
 		c, ok := w.(datasets.Collective)
@@ -63,7 +65,8 @@ var customAllReduce = &Model{
 		}
 		return linkDeclines(d, w)
 	},
-	Predict: predictCustomAllReduce,
+	Time:  timeCustomAllReduce,
+	Least: func(d *datasets.Device, w datasets.Workload) float64 { return collectiveLeast(d, w) / 2 },
 }
 
 // ringOwnChunk is a rank's own chunk, copied, in chunks sent, as the 2-, 4- and
@@ -71,10 +74,10 @@ var customAllReduce = &Model{
 // (2(n − 1) + x)/n being proportional to their times).
 const ringOwnChunk = 0.35
 
-func predictCustomAllReduce(d *datasets.Device, v []float64, w datasets.Workload) datasets.Prediction {
-	c := w.(datasets.Collective)
+func timeCustomAllReduce(k *kernel, w datasets.Workload) span {
+	c, d, v := w.(datasets.Collective), k.dev, k.values
 	n, size := float64(c.Ranks), float64(c.SizeBytes)
-	cycle, link := 1/d.ClockHz.Value, d.LinkBandwidth.Value
+	cycle, link := 1/d.ClockHz.Value, linkRate(d, float64(c.Ranks), v[customBridge])
 	peers, hops := n-1, 2*(n-1)
 	oneShot := int64(customOneShotMany)
 	if c.Ranks <= 4 {
@@ -93,19 +96,14 @@ func predictCustomAllReduce(d *datasets.Device, v []float64, w datasets.Workload
 		latency = peers * (v[customPeer] + v[customBarrier]) * cycle
 		moving = hops * size / n / (link * v[customTwoShot])
 	}
-	p := datasets.Prediction{Rule: "sum", Terms: make([]datasets.Term, 0, 5)}
-	p.Seconds = launch + latency + moving
-	addTerm(&p, "launch", launch)
-	addTerm(&p, "latency", latency)
-	addTerm(&p, "communication", moving)
+	whole := k.sum(k.of("launch", launch), k.of("latency", latency), k.of("communication", moving))
 	if c.Launch == "eager" {
-		clone := 2 * size / d.MemoryBandwidth.Value
-		seconds := contend(p.Seconds+clone, v[customHost], 4)
-		addTerm(&p, "copy", clone)
-		addTerm(&p, "host", seconds-p.Seconds-clone)
-		p.Seconds = seconds
-		p.Rule = "sum; host is what the host takes beyond the kernels"
+		whole = k.sum(whole, k.of("copy", 2*size/d.MemoryBandwidth.Value))
+		whole = k.overlap(customExposed, whole, k.of("host", v[customHost]))
 	}
-	bindLargest(&p)
-	return p
+	return whole
 }
+
+// customExposed is how much of the host's part shows beside a kernel that takes as
+// long.
+const customExposed = 0.2

@@ -22,26 +22,20 @@ type Input struct {
 }
 
 // MostCeilings is how many measured ceilings Inputs tries, each of which prepares
-// the tier twice anew; of a run with more it leaves the ceilings out.
+// the tier twice again; of a run with more it leaves the ceilings out.
 const MostCeilings = 400
 
 // Inputs finds what a prediction rests on by trying: each figure that the tier
 // knows of the device is changed by 1 % up and down, and is an input where a term
 // changes. So it holds for every law, and cannot say otherwise than Predict does;
 // a figure that only chooses between whole numbers (waves, splits) may be missed.
-func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload) []Input {
-	base := New(dev, tier).Predict(w)
+func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload, stack datasets.Stack) []Input {
+	base := New(dev, tier).PredictOn(w, stack)
 	if base.NotPredicted != "" {
 		return nil
 	}
 	var out []Input
-	try := func(in Input, change func(d *datasets.Device, by float64)) {
-		at := func(by float64) datasets.Prediction {
-			d := cloned(dev)
-			change(&d, by)
-			return New(d, tier).Predict(w)
-		}
-		up, down := at(1.01), at(1/1.01)
+	note := func(in Input, up, down datasets.Prediction) {
 		for _, t := range base.Terms {
 			if secondsOf(up, t.Name) != t.Seconds || secondsOf(down, t.Name) != t.Seconds {
 				in.Terms = append(in.Terms, t.Name)
@@ -54,6 +48,14 @@ func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload) []Inpu
 			in.Elasticity = math.Log(up.Seconds/down.Seconds) / math.Log(1.01*1.01)
 		}
 		out = append(out, in)
+	}
+	try := func(in Input, change func(d *datasets.Device, by float64)) {
+		at := func(by float64) datasets.Prediction {
+			d := cloned(dev)
+			change(&d, by)
+			return New(d, tier).PredictOn(w, stack)
+		}
+		note(in, at(1.01), at(1/1.01))
 	}
 	for _, f := range figuresOf(&dev, w) {
 		try(Input{Name: f.name, Unit: f.unit, Figure: f.get(&dev)}, func(d *datasets.Device, by float64) { f.scale(d, by) })
@@ -68,10 +70,21 @@ func Inputs(dev datasets.Device, tier datasets.Tier, w datasets.Workload) []Inpu
 				func(d *datasets.Device, by float64) { d.Ceilings[i].Seconds *= by })
 		}
 	case datasets.TierCalibrated, datasets.TierTransferred:
-		m := modelOf(w)
-		for i, p := range dev.Calibration.Models[m.Name] {
-			try(Input{Name: m.Name + "." + p.Name, Unit: p.Unit, Figure: datasets.Figure{Value: p.Value, Origin: datasets.Fitted, Source: p.Meaning}},
-				func(d *datasets.Device, by float64) { d.Calibration.Models[m.Name][i].Value *= by })
+		law := lawOf(w)
+		v := variantOf(w)
+		v.KernelSource = stack.KernelSource
+		f := New(dev, tier).choose(choice{law, v, stack.Library, stack.Version})
+		for i, p := range law.Parameters {
+			at := func(by float64) datasets.Prediction {
+				values := slices.Clone(f.values)
+				values[i] *= by
+				return law.predict(&dev, values, f.facts, w)
+			}
+			name := law.Name + "." + p.Name
+			if isMachine(p.Name) {
+				name = "machine." + p.Name
+			}
+			note(Input{Name: name, Unit: p.Unit, Figure: datasets.Figure{Value: f.values[i], Origin: datasets.Fitted, Source: p.Meaning}}, at(1.01), at(1/1.01))
 		}
 	}
 	return out
@@ -86,17 +99,9 @@ func secondsOf(p datasets.Prediction, term string) float64 {
 	return 0
 }
 
-// cloned is a device whose ceilings, caches, peaks and parameters can be changed.
+// cloned is a device whose ceilings, caches and peaks can be changed.
 func cloned(d datasets.Device) datasets.Device {
 	d.PeakFLOPs, d.Caches, d.Ceilings = maps.Clone(d.PeakFLOPs), slices.Clone(d.Caches), slices.Clone(d.Ceilings)
-	if d.Calibration != nil {
-		c := *d.Calibration
-		c.Models = maps.Clone(c.Models)
-		for name, p := range c.Models {
-			c.Models[name] = slices.Clone(p)
-		}
-		d.Calibration = &c
-	}
 	return d
 }
 

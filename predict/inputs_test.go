@@ -18,7 +18,7 @@ func TestInputsOfARoofline(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: 8192, N: 8192, K: 8192, Ranks: 1, Cache: datasets.Hot}
-	in := predict.Inputs(dev, datasets.TierDatasheet, w)
+	in := predict.Inputs(dev, datasets.TierDatasheet, w, datasets.Stack{})
 	if len(in) != 2 {
 		t.Fatalf("%d inputs: %+v", len(in), in)
 	}
@@ -31,10 +31,10 @@ func TestInputsOfARoofline(t *testing.T) {
 		}
 	}
 	// Trying leaves the device as it was.
-	if again := predict.Inputs(dev, datasets.TierDatasheet, w); again[0].Figure != in[0].Figure {
+	if again := predict.Inputs(dev, datasets.TierDatasheet, w, datasets.Stack{}); again[0].Figure != in[0].Figure {
 		t.Errorf("%+v after %+v", again[0], in[0])
 	}
-	calibrated := predict.Inputs(dev, datasets.TierCalibrated, w)
+	calibrated := predict.Inputs(dev, datasets.TierCalibrated, w, datasets.Stack{})
 	if !slices.ContainsFunc(calibrated, func(i predict.Input) bool { return i.Figure.Origin == datasets.Fitted && i.Elasticity != 0 }) {
 		t.Errorf("a calibrated product rests on no fitted parameter: %+v", calibrated)
 	}
@@ -48,7 +48,7 @@ func TestInputsOfCeilings(t *testing.T) {
 		w := datasets.Stream{Kernel: kernel, Type: datasets.FP64, SizeBytes: 1 << 24, Ranks: 1}
 		dev.Ceilings = append(dev.Ceilings, datasets.Ceiling{Workload: w, Key: w.Key(), Seconds: 1e-3})
 	}
-	in := predict.Inputs(dev, datasets.TierCeilings, dev.Ceilings[2].Workload)
+	in := predict.Inputs(dev, datasets.TierCeilings, dev.Ceilings[2].Workload, datasets.Stack{})
 	sum := 0.0
 	for _, i := range in {
 		if i.Name == dev.Ceilings[2].Key {

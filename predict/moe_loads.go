@@ -36,6 +36,20 @@ func (l *RankLoad) Blocks(height int64) float64 {
 	return 0
 }
 
+// allSlots is the load of a rank that multiplies every choice of each token that
+// chose one of its experts, spread over them like those.
+func (l RankLoad) allSlots(tokens, topK, local float64) RankLoad {
+	touching := tokens * (1 - math.Pow(max(1-l.Rows/(tokens*topK), 0), topK))
+	more := max(touching*topK/l.Rows, 1)
+	l.Rows *= more
+	l.MaxLoad *= more
+	l.Awake = min(local, l.Awake*more)
+	for i, h := range blockHeights {
+		l.blocks[i] = max(l.blocks[i], l.Awake, l.blocks[i]+l.Rows*(1-1/more)/float64(h))
+	}
+	return l
+}
+
 // ExpectedActiveExperts is datasets.AwakeExperts.
 func ExpectedActiveExperts(experts, topK, tokens int64) float64 {
 	return datasets.AwakeExperts(experts, topK, tokens)

@@ -4,14 +4,17 @@
 //
 // Predictor is the one door. The datasheet tier is the roofline (roofline.go);
 // the ceilings tier puts the device's own measured peaks in its place (package
-// ceilings, one file a suite); the calibrated and transferred tiers use a model
-// of the kernel with a few fitted physical parameters, one file a model.
+// ceilings, one file a suite); the calibrated and transferred tiers use the law of
+// a kernel (law.go) with a few fitted parameters of the machine and of the stack.
 package predict
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"bench/datasets"
+	"bench/datasets/catalog"
 	"bench/predict/ceilings"
 )
 
@@ -20,9 +23,12 @@ import (
 type Predictor struct {
 	dev  datasets.Device
 	tier datasets.Tier
-	// values holds each model's parameters, by Model.Name, and ranges its spreads.
-	values map[string][]float64
-	ranges map[string][]datasets.Spread
+	// sources are the calibrations that the tier may use, the nearest first.
+	sources []*datasets.Calibration
+	// chosen keeps which fit a law, variant and stack are predicted by, and recent
+	// the last of each law.
+	chosen *sync.Map // *fitted by choice
+	recent *[mostLaws]atomic.Pointer[fitted]
 	// ceilings is the model of the ceilings tier, or nil.
 	ceilings *ceilings.Model
 	// unavailable says why the tier predicts nothing on this device, or "".
@@ -31,11 +37,11 @@ type Predictor struct {
 
 // New prepares a predictor. A tier that the device cannot support is no error:
 // every prediction then says why it is missing. The calibrated tier needs
-// dev.Calibration fitted on dev itself, the transferred tier one fitted on
-// another device of the same architecture, or on any other device where none
-// is known.
+// dev.Calibration fitted on dev itself. The transferred tier takes the nearest
+// stack, and the device's own machine part where it has one: of dev.Calibration
+// where that is another device's, else of the shipped ones.
 func New(dev datasets.Device, tier datasets.Tier) *Predictor {
-	p := &Predictor{dev: dev, tier: tier}
+	p := &Predictor{dev: dev, tier: tier, chosen: &sync.Map{}, recent: new([mostLaws]atomic.Pointer[fitted])}
 	c := dev.Calibration
 	switch tier {
 	case datasets.TierDatasheet:
@@ -48,24 +54,21 @@ func New(dev datasets.Device, tier datasets.Tier) *Predictor {
 	case datasets.TierCalibrated:
 		if c == nil || c.Device != dev.ID {
 			p.unavailable = "no calibration of " + dev.ID
+			break
 		}
+		p.sources = []*datasets.Calibration{c}
 	case datasets.TierTransferred:
+		if c != nil {
+			p.sources = append(p.sources, c)
+		}
 		if c == nil || c.Device == dev.ID {
+			p.sources = append(p.sources, catalog.Relatives(dev)...)
+		}
+		if len(p.sources) == 0 || len(p.sources) == 1 && p.sources[0].Device == dev.ID {
 			p.unavailable = "no calibration of a relative of " + dev.ID
 		}
 	default:
 		p.unavailable = fmt.Sprintf("unknown tier %q", tier)
-	}
-	if p.unavailable == "" && (tier == datasets.TierCalibrated || tier == datasets.TierTransferred) {
-		p.values, p.ranges = make(map[string][]float64, len(c.Models)), make(map[string][]datasets.Spread, len(c.Models))
-		for _, m := range Models {
-			if v, ok := m.valuesOf(c); ok {
-				p.values[m.Name], p.ranges[m.Name] = v, c.Fits[m.Name].Spreads
-				if tier == datasets.TierTransferred {
-					p.ranges[m.Name] = transferredSpreads(m.Name, c.Fits[m.Name].Spreads, c.Arch == dev.Arch)
-				}
-			}
-		}
 	}
 	return p
 }
@@ -83,9 +86,14 @@ func IsCeiling(row *datasets.Row) bool { return ceilings.Is(row) }
 // 64 bits; beyond, they would wrap into a wrong number.
 const mostCounted = 1 << 62
 
-// Predict never fails: a workload that the tier cannot predict comes back with
-// NotPredicted saying why.
+// Predict predicts under the device's best known stack. It never fails: a workload
+// that the tier cannot predict comes back with NotPredicted saying why.
 func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
+	return p.PredictOn(w, datasets.Stack{})
+}
+
+// PredictOn predicts under a stack; of a zero one, under the device's best known.
+func (p *Predictor) PredictOn(w datasets.Workload, stack datasets.Stack) datasets.Prediction {
 	out := datasets.Prediction{Tier: p.tier, NotPredicted: p.unavailable}
 	if p.unavailable != "" {
 		return out
@@ -118,82 +126,72 @@ func (p *Predictor) Predict(w datasets.Workload) datasets.Prediction {
 			setRange(&out, ceilingsOfHost[w.Suite()])
 		}
 	default:
-		m := modelOf(w)
-		if m == nil {
-			out.NotPredicted = fmt.Sprintf("no model of %s/%s", w.Suite(), w.Op())
-			break
-		}
-		if why := m.Declines(&p.dev, w); why != "" {
-			out.NotPredicted = why
-			break
-		}
-		v, ok := p.values[m.Name]
-		if !ok {
-			out.NotPredicted = "the calibration has no parameters for " + m.Name
-			break
-		}
-		out = m.Predict(&p.dev, v, w)
-		setRange(&out, p.ranges[m.Name])
-		out.Machine = p.dev.Calibration.Device
+		out = p.byLaw(w, stack)
 	}
 	out.Tier = p.tier
 	return out
 }
 
-// Model is a kernel's timing law with at most 12 fitted parameters.
-type Model struct {
-	// Name is its key in a calibration: "gemm", "decode_attention", ….
-	Name string
-	// Parameters describe each value: name, unit, meaning, plausible range,
-	// and Value as the start of a fit.
-	Parameters []datasets.Parameter
-	// Applies reports whether a workload is of the kind that is modelled.
-	Applies func(w datasets.Workload) bool
-	// Declines says why a workload of that kind is not predicted, or "".
-	Declines func(d *datasets.Device, w datasets.Workload) string
-	// FitsOn, where not nil, reports whether a measurement is of the kind that
-	// the model is best fitted on. Others are predicted like these, and enter a
-	// fit only where there are too few of these.
-	FitsOn func(m *datasets.Measurement) bool
-	// Predict applies the law. Its result is never below roofline's.
-	Predict func(d *datasets.Device, values []float64, w datasets.Workload) datasets.Prediction
+// byLaw is the calibrated and the transferred tier.
+func (p *Predictor) byLaw(w datasets.Workload, stack datasets.Stack) (out datasets.Prediction) {
+	law, i := lawAt(w)
+	if law == nil {
+		out.NotPredicted = fmt.Sprintf("no model of %s/%s", w.Suite(), w.Op())
+		return out
+	}
+	if out.NotPredicted = law.Declines(&p.dev, w); out.NotPredicted != "" {
+		return out
+	}
+	v := variantOf(w)
+	v.KernelSource = stack.KernelSource
+	c := choice{law, v, stack.Library, stack.Version}
+	f := p.recent[i].Load()
+	if f == nil || f.of != c {
+		f = p.choose(c)
+		p.recent[i].Store(f)
+	}
+	if f.missing != "" {
+		out.NotPredicted = f.missing
+		return out
+	}
+	out = law.predict(&p.dev, f.values, f.facts, w)
+	setRange(&out, f.spreads)
+	out.Machine, out.Stack = f.machine, f.stack
+	return out
 }
 
-// Models lists every calibrated model; a workload belongs to the first that
-// applies.
-var Models = []*Model{
-	gemmModel, moeModel,
-	decodeAttention, prefillAttention,
-	customAllReduce, sendRecv, peerExchange, collective, networkCollective,
-	rowwise, rowwiseEager,
+// predict is a law's prediction, not below the least time that the device allows.
+func (l *Law) predict(d *datasets.Device, values []float64, facts []int, w datasets.Workload) datasets.Prediction {
+	k := kernel{law: l, dev: d, values: values, facts: facts}
+	k.list = make([]datasets.Term, 0, 12)
+	whole := l.Time(&k, w)
+	if least := l.Least(d, w); least > whole.seconds {
+		whole = k.longest(whole, k.of("roofline", least))
+	}
+	p := k.finish(whole)
+	p.Rule = l.ruleOf(&k, w)
+	return p
 }
 
-func modelOf(w datasets.Workload) *Model {
-	for _, m := range Models {
-		if m.Applies(w) {
-			return m
-		}
+// ruleOf is the words of how the terms join. They depend on the law and on which
+// terms there are, so the words are made once for each such set.
+func (l *Law) ruleOf(k *kernel, w datasets.Workload) string {
+	key := ruleKey{l, k.present, k.calls}
+	if r, ok := rules.Load(key); ok {
+		return r.(string)
 	}
-	return nil
+	again := kernel{law: l, dev: k.dev, values: k.values, facts: k.facts}
+	again.words = true
+	whole := l.Time(&again, w)
+	if least := l.Least(k.dev, w); least > whole.seconds {
+		whole = again.longest(whole, again.of("roofline", least))
+	}
+	rules.Store(key, whole.rule)
+	return whole.rule
 }
 
-// valuesOf picks the model's values out of a calibration, by name.
-func (m *Model) valuesOf(c *datasets.Calibration) ([]float64, bool) {
-	have := c.Models[m.Name]
-	if len(have) == 0 {
-		return nil, false
-	}
-	v := make([]float64, len(m.Parameters))
-	for i, want := range m.Parameters {
-		found := false
-		for _, h := range have {
-			if h.Name == want.Name {
-				v[i], found = h.Value, true
-			}
-		}
-		if !found {
-			return nil, false
-		}
-	}
-	return v, true
+// seconds is the time alone, for fits.
+func (l *Law) seconds(k *kernel, w datasets.Workload) float64 {
+	k.list = k.list[:0]
+	return max(l.Time(k, w).seconds, l.Least(k.dev, w))
 }

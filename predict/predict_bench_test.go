@@ -14,10 +14,7 @@ func BenchmarkPredict(b *testing.B) {
 	b.Run("ceilings", func(b *testing.B) {
 		predictAll(b, New(hostWithCeilings(), datasets.TierCeilings), suites(datasets.FP32, 2))
 	})
-	gpu.Calibration = &datasets.Calibration{Device: gpu.ID, Models: map[string][]datasets.Parameter{}}
-	for _, m := range Models {
-		gpu.Calibration.Models[m.Name] = m.Parameters
-	}
+	gpu.Calibration = starts(gpu.ID)
 	gpu.Units, gpu.NodeSize = 132, 8
 	gpu.ClockHz = datasets.Figure{Value: 1.98e9}
 	b.Run("calibrated", func(b *testing.B) { predictAll(b, New(gpu, datasets.TierCalibrated), suites(datasets.BF16, 1)) })

@@ -27,32 +27,42 @@ var otherArchitecture = map[string]float64{"gemm": 1.62, "moe": 1.50, "decode_at
 
 const unknownArchitecture = 3
 
+// otherVersionWidens and otherLibrary are the same for another version of the
+// library and for another library. With another library's parameters the errors of
+// GEMM, attention and MoE were 2.3 to 3.1 times the library's own, in the median of
+// 17 stacks; between versions some MoE kernels changed by a factor of three, and
+// most others hardly.
+const (
+	otherVersionWidens = 1.5
+	otherLibrary       = 2.7
+)
+
 // spreadsOf is the 90 % ranges of measured over predicted times, of all
 // observations and by the term that binds.
-func spreadsOf(m *Model, dev *datasets.Device, values []float64, obs []observation) []datasets.Spread {
-	type ratio struct {
-		binds string
-		of    float64
-	}
-	ratios := make([]ratio, len(obs))
-	overChunks(len(obs), func(i int) {
-		p := m.Predict(dev, values, obs[i].workload)
-		ratios[i] = ratio{p.Binds, obs[i].seconds / p.Seconds}
-	})
+func spreadsOf(binds []string, ratios []float64) []datasets.Spread {
 	by := map[string][]float64{}
-	for _, r := range ratios {
-		by[""] = append(by[""], r.of)
-		by[r.binds] = append(by[r.binds], r.of)
+	for i, r := range ratios {
+		by[""] = append(by[""], r)
+		by[binds[i]] = append(by[binds[i]], r)
 	}
 	var out []datasets.Spread
-	for binds, r := range by {
-		if binds == "" || len(r) >= leastSpread {
+	for name, r := range by {
+		if name == "" || len(r) >= leastSpread {
 			slices.Sort(r)
-			out = append(out, datasets.Spread{Binds: binds, N: len(r), Low: rank(r, 0.05), High: rank(r, 0.95)})
+			out = append(out, datasets.Spread{Binds: name, N: len(r), Low: digits(rank(r, 0.05)), High: digits(rank(r, 0.95))})
 		}
 	}
 	slices.SortFunc(out, func(a, b datasets.Spread) int { return cmp.Compare(a.Binds, b.Binds) })
 	return out
+}
+
+// digits keeps four significant digits of a fitted figure.
+func digits(v float64) float64 {
+	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+		return v
+	}
+	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
 }
 
 // rank is the q-th quantile of a further value beside sorted ones, which takes
@@ -66,18 +76,30 @@ func rank(sorted []float64, q float64) float64 {
 	return sorted[i] + part*(sorted[j]-sorted[i])
 }
 
-// transferredSpreads is the ranges on a device that the parameters were not
-// fitted on.
-func transferredSpreads(model string, spreads []datasets.Spread, relative bool) []datasets.Spread {
+// widened is ranges whose logarithms are so many times as wide.
+func widened(spreads []datasets.Spread, by float64) []datasets.Spread {
 	out := slices.Clone(spreads)
 	for i := range out {
 		s := &out[i]
-		// Where the middle lies off, the other device's may do so either way.
-		half := math.Log(s.High/s.Low)/2*otherDevice + math.Abs(math.Log(s.Low*s.High)/2)
-		if !relative {
-			half = max(half, math.Log(cmp.Or(otherArchitecture[model], unknownArchitecture)))
-		}
+		// Where the middle lies off, it may do so either way.
+		half := math.Log(s.High/s.Low)/2*by + math.Abs(math.Log(s.Low*s.High)/2)
 		s.Low, s.High = math.Exp(-half), math.Exp(half)
+	}
+	return out
+}
+
+// transferredSpreads is the ranges on a device or of a library that the parameters
+// were not fitted on.
+func transferredSpreads(law string, spreads []datasets.Spread, sameArch, sameLibrary bool) []datasets.Spread {
+	by := otherDevice
+	if !sameLibrary {
+		by = otherLibrary
+	}
+	out := widened(spreads, by)
+	for i := range out {
+		if least := cmp.Or(otherArchitecture[law], unknownArchitecture); !sameArch {
+			out[i].Low, out[i].High = min(out[i].Low, 1/least), max(out[i].High, least)
+		}
 	}
 	return out
 }

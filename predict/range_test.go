@@ -24,10 +24,10 @@ func TestRankOfAFurtherValue(t *testing.T) {
 // The range of a calibration holds nine in ten rows of the half that it has not
 // seen, and is wider for another device, and wider still for another architecture.
 func TestRangesHoldAndWiden(t *testing.T) {
-	withTestModel(t)
+	withTestLaw(t)
 	rows := syntheticRows([]float64{4e-6, 1.5e12, 0})
 	dev := datasets.Device{ID: "d", Arch: "sm_80", Kind: "gpu"}
-	c, err := Calibrate(dev, rows, "synthetic")
+	c, err := Calibrate(dev, rows, Options{Source: "synthetic"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // ModelVersion counts the changes of the models: raise it with every change that
 // gives a workload on the same device another prediction. TestModelVersion fails
 // where that was forgotten.
-const ModelVersion = 1
+const ModelVersion = 2
 
 // Version identifies what a predictor predicts with, as in "1-a1b2c3d4e5f6": the
 // version of the models, and a SHA-256 of the tier and of what it knows of the
@@ -24,7 +24,7 @@ func (p *Predictor) Version() string {
 	if p.tier == datasets.TierDatasheet || p.tier == datasets.TierCeilings {
 		known.Calibration = nil
 	}
-	text, err := json.Marshal(known)
+	text, err := json.Marshal([]any{known, p.sources})
 	if err != nil {
 		return "" // a figure that is no number: nothing stored can be trusted to match it
 	}

@@ -17,10 +17,7 @@ var update = flag.Bool("update", false, "write testdata/model_version.json again
 func TestModelVersion(t *testing.T) {
 	gpu := testDevice()
 	gpu.Units, gpu.NodeSize, gpu.ClockHz.Value = 132, 8, 1.8e9
-	gpu.Calibration = &datasets.Calibration{Device: gpu.ID, Models: map[string][]datasets.Parameter{}}
-	for _, m := range Models {
-		gpu.Calibration.Models[m.Name] = m.Parameters // the start of a fit
-	}
+	gpu.Calibration = starts(gpu.ID)
 	f := func(v float64) datasets.Figure { return datasets.Figure{Value: v, Origin: datasets.Datasheet} }
 	cpu := datasets.Device{ID: "cpu", Kind: "cpu", Units: 2, Caches: []datasets.CacheLevel{
 		{Level: 1, SizeBytes: f(32 << 10), SharedBy: 1}, {Level: 2, SizeBytes: f(1 << 20), SharedBy: 1}, {Level: 3, SizeBytes: f(32 << 20), SharedBy: 2}}}

@@ -95,10 +95,7 @@ func (r *Report) explainTier(p page, j *Joined, i int, dev datasets.Device, know
 	}
 	var inputs []predict.Input
 	if known {
-		if pr.Tier == datasets.TierTransferred {
-			dev = r.devices.transferable(dev)
-		}
-		inputs = predict.Inputs(dev, pr.Tier, j.Row.Workload)
+		inputs = predict.Inputs(dev, pr.Tier, j.Row.Workload, j.Row.Measurement.Stack)
 	}
 	for _, t := range pr.Terms {
 		p.line(t.Name, "%s%s", sixDigits(t.Seconds), suffix(termMeanings[t.Name], ": "))
@@ -124,7 +121,11 @@ func (r *Report) explainTier(p page, j *Joined, i int, dev datasets.Device, know
 	if n := len(dev.Ceilings); pr.Tier == datasets.TierCeilings && n > predict.MostCeilings {
 		p.line("", "%s measured ceilings of the run, too many to try which of them count", Count(n))
 	}
-	if c := dev.Calibration; c != nil && (pr.Tier == datasets.TierCalibrated || pr.Tier == datasets.TierTransferred) {
+	if pr.Stack != "" {
+		p.line("machine", "%s", pr.Machine)
+		p.line("stack", "%s", pr.Stack)
+	}
+	if c := dev.Calibration; c != nil && pr.Tier == datasets.TierCalibrated {
 		p.line("calibration", "of %s, fitted to %s", c.Device, c.Source)
 	}
 	p.line("predicted", "%s", num(pr.Seconds)+" s")

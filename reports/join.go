@@ -51,9 +51,6 @@ type Devices struct {
 	Override *datasets.Device
 	// Lookup finds a catalogue entry.
 	Lookup func(id string) (datasets.Device, bool)
-	// Relative finds the calibration to transfer to a device: a relative's,
-	// never its own. It is nil where there is none.
-	Relative func(*datasets.Device) *datasets.Calibration
 }
 
 // Catalogue is the devices of the catalogue, with an override or nil.
@@ -64,7 +61,6 @@ func Catalogue(override *datasets.Device) Devices {
 			d, err := catalog.Lookup(id)
 			return d, err == nil
 		},
-		Relative: func(d *datasets.Device) *datasets.Calibration { return catalog.Relative(*d) },
 	}
 }
 
@@ -190,19 +186,6 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 	return c
 }
 
-// transferable puts a relative's calibration in place of the device's own. A
-// device file may bring a relative's calibration along; that one goes first.
-func (d *Devices) transferable(dev datasets.Device) datasets.Device {
-	if dev.Calibration != nil && dev.Calibration.Device != dev.ID {
-		return dev
-	}
-	dev.Calibration = nil
-	if d.Relative != nil {
-		dev.Calibration = d.Relative(&dev)
-	}
-	return dev
-}
-
 // predictedBy is the name of a device's tier in Meta.PredictedBy.
 func predictedBy(device string, tier datasets.Tier) string { return device + " " + string(tier) }
 
@@ -313,7 +296,7 @@ func (j *Joined) predict(c *context, tiers []datasets.Tier) {
 				continue
 			}
 		}
-		j.Predictions[i] = p.Predict(w)
+		j.Predictions[i] = p.PredictOn(w, j.Row.Measurement.Stack)
 	}
 }
 
@@ -344,11 +327,7 @@ func PredictOne(w datasets.Workload, dev datasets.Device, tiers []datasets.Tier,
 func (d *Devices) predictors(dev datasets.Device, tiers []datasets.Tier) []*predict.Predictor {
 	ps := make([]*predict.Predictor, len(tiers))
 	for i, t := range tiers {
-		at := dev
-		if t == datasets.TierTransferred {
-			at = d.transferable(dev)
-		}
-		ps[i] = predict.New(at, t)
+		ps[i] = predict.New(dev, t)
 	}
 	return ps
 }

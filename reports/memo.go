@@ -16,21 +16,29 @@ const maxMemo = 1 << 16
 // catalogue's device and the workload alone, and a fleet measures the same
 // workloads every night.
 type memo struct {
-	byKey sync.Map // []datasets.Prediction by the workload's key; not changed once there
+	byKey sync.Map // []datasets.Prediction by memoKey; not changed once there
 	n     atomic.Int64
 }
 
+// memoKey is all that a prediction depends on beside the device.
+type memoKey struct {
+	workload string
+	stack    datasets.Stack
+}
+
 func (m *memo) predict(j *Joined, predictors []*predict.Predictor, tiers []datasets.Tier) {
-	known, ok := m.byKey.Load(j.Key)
+	stack := j.Row.Measurement.Stack
+	key := memoKey{j.Key, stack}
+	known, ok := m.byKey.Load(key)
 	if ok {
 		copy(j.Predictions, known.([]datasets.Prediction))
 	}
 	for i, p := range predictors {
 		if !ok || tiers[i] == datasets.TierCeilings {
-			j.Predictions[i] = p.Predict(j.Row.Workload)
+			j.Predictions[i] = p.PredictOn(j.Row.Workload, stack)
 		}
 	}
 	if !ok && m.n.Add(1) <= maxMemo {
-		m.byKey.Store(j.Key, append([]datasets.Prediction(nil), j.Predictions...))
+		m.byKey.Store(key, append([]datasets.Prediction(nil), j.Predictions...))
 	}
 }

@@ -16,9 +16,6 @@ const Baseline3Tier datasets.Tier = "latency + 2 efficiencies"
 // Validation is the models held against recorded measurements.
 type Validation struct {
 	Report *Report
-	// Fitted names the devices that the catalogue has no calibration of and
-	// that were calibrated here, on the fit half.
-	Fitted []string
 	// Tiers are the report's, and then Baseline3Tier.
 	Tiers []datasets.Tier
 	// Groups are of the test half, and within a device's operation of the rows
@@ -61,32 +58,15 @@ func figureOf(errors []float64) Figure {
 	return f
 }
 
-// Validate predicts rows in all tiers and compares. Catalogue devices without a
-// calibration of their own are calibrated on the fit half of the rows, for lack
-// of a shipped one. It takes minutes.
+// Validate predicts rows in all tiers and compares.
 func Validate(runs []*datasets.Run) (*Validation, error) {
 	v := &Validation{}
 	devices := Catalogue(nil)
-	fitted := map[string]*datasets.Calibration{}
 	rowsOf := byDevice(runs)
 	for _, id := range sortedKeys(rowsOf) {
-		dev, err := catalog.Lookup(id)
-		if err != nil {
-			continue
+		if dev, err := catalog.Lookup(id); err == nil && dev.Calibration != nil {
+			v.Calibrations = append(v.Calibrations, *dev.Calibration)
 		}
-		if dev.Calibration == nil {
-			c, err := predict.Calibrate(dev, rowsOf[id], "fitted by validate")
-			if err != nil {
-				continue
-			}
-			fitted[dev.ID] = &c
-			v.Fitted = append(v.Fitted, dev.ID)
-			dev.Calibration = &c
-		}
-		v.Calibrations = append(v.Calibrations, *dev.Calibration)
-	}
-	if len(fitted) > 0 {
-		devices = withFitted(devices, fitted)
 	}
 	tiers := []datasets.Tier{datasets.TierDatasheet, datasets.TierTransferred, datasets.TierCalibrated}
 	r, err := New(runs, tiers, devices)
@@ -135,31 +115,6 @@ func sortedKeys[T any](m map[string]T) []string {
 	return keys
 }
 
-// withFitted puts calibrations made here beside those of the catalogue.
-func withFitted(d Devices, fitted map[string]*datasets.Calibration) Devices {
-	shipped := d.Relative
-	lookup := d.Lookup
-	d.Lookup = func(id string) (datasets.Device, bool) {
-		dev, ok := lookup(id)
-		if c := fitted[dev.ID]; c != nil {
-			dev.Calibration = c
-		}
-		return dev, ok
-	}
-	d.Relative = func(dev *datasets.Device) *datasets.Calibration {
-		if c := shipped(dev); c != nil {
-			return c
-		}
-		for _, id := range sortedKeys(fitted) {
-			if id != dev.ID {
-				return fitted[id]
-			}
-		}
-		return nil
-	}
-	return d
-}
-
 // sameRows leaves out rows that tier t does not predict though it predicts
 // others of that device, suite and operation.
 func sameRows(rows []Joined, t int) []Joined {
@@ -195,7 +150,7 @@ func addBaseline(rows []Joined, devices Devices) {
 	for i := range rows {
 		j := &rows[i]
 		w := j.Row.Workload
-		k := id{device: j.Row.DeviceID, stack: j.Row.Measurement.Stack.Name(), suite: string(w.Suite()), op: w.Op(), dtype: string(w.DType()), tool: j.Row.Measurement.Origin.Tool}
+		k := id{device: j.Row.DeviceID, stack: j.Row.Measurement.Stack.String(), suite: string(w.Suite()), op: w.Op(), dtype: string(w.DType()), tool: j.Row.Measurement.Origin.Tool}
 		if c, ok := w.(datasets.Collective); ok {
 			k.launch, k.ranks, k.nodes = c.Launch, c.Ranks, c.Nodes
 		}
@@ -256,36 +211,30 @@ func crossFamilies(dev datasets.Device, rows []Joined) []Family {
 			fit = append(fit, *rows[i].Row)
 		}
 	}
-	c, err := predict.Calibrate(dev, fit, "every other n")
+	c, err := predict.Calibrate(dev, fit, predict.Options{Source: "every other n"})
 	if err != nil {
 		return nil
 	}
 	within := predict.New(dev, datasets.TierCalibrated)
 	dev.Calibration = &c
 	across := predict.New(dev, datasets.TierCalibrated)
-	var families []Family
-	for _, model := range predict.Models {
-		if _, ok := c.Models[model.Name]; !ok {
+	f := Family{Device: dev.ID, Model: "gemm", FitN: (len(ns) + 1) / 2, TestN: len(ns) / 2}
+	var a, b []float64
+	for i := range rows {
+		j := &rows[i]
+		g, ok := j.Row.Workload.(datasets.GEMM)
+		if !ok || j.Row.DeviceID != dev.ID || fitted[g.N] || j.Split != datasets.TestHalf || !j.Row.Measurement.Usable() || g.Kernel != "matmul" {
 			continue
 		}
-		f := Family{Device: dev.ID, Model: model.Name, FitN: (len(ns) + 1) / 2, TestN: len(ns) / 2}
-		var a, b []float64
-		for i := range rows {
-			j := &rows[i]
-			g, ok := j.Row.Workload.(datasets.GEMM)
-			if !ok || j.Row.DeviceID != dev.ID || fitted[g.N] || j.Split != datasets.TestHalf || !j.Row.Measurement.Usable() || !model.Applies(g) {
-				continue
-			}
-			pa, pb := across.Predict(g), within.Predict(g)
-			if pa.NotPredicted == "" && pb.NotPredicted == "" {
-				a = append(a, pa.Error(j.Row.Measurement.TimeS))
-				b = append(b, pb.Error(j.Row.Measurement.TimeS))
-			}
+		stack := j.Row.Measurement.Stack
+		pa, pb := across.PredictOn(g, stack), within.PredictOn(g, stack)
+		if pa.NotPredicted == "" && pb.NotPredicted == "" {
+			a = append(a, pa.Error(j.Row.Measurement.TimeS))
+			b = append(b, pb.Error(j.Row.Measurement.TimeS))
 		}
-		f.Across, f.Within = figureOf(a), figureOf(b)
-		families = append(families, f)
 	}
-	return families
+	f.Across, f.Within = figureOf(a), figureOf(b)
+	return []Family{f}
 }
 
 // worstOf is the n rows of the test half with the largest |error| in the tier

@@ -25,9 +25,6 @@ func ValidationMarkdown(w io.Writer, v *Validation) error {
 			out.printf("- %s\n", EscapeMarkdown(n))
 		}
 	}
-	if len(v.Fitted) > 0 {
-		out.printf("\n> The catalogue has no calibration of %s: fitted here, on the fit half.\n", EscapeMarkdown(strings.Join(v.Fitted, ", ")))
-	}
 	out.printf("\n## By operation and data type\n\nMAPE, with the median and the 90th percentile of |error|. “%s” has three parameters, fitted on the fit half with the same\nloss for each line (of a collective, for each number of ranks and nodes and way to launch as well).\n\n", Baseline3Tier)
 	v.comparison(out, v.Groups, func(g Group) bool { return g.Op != All && g.DType != All && g.Regime == All })
 	out.printf("Without the suspect rows listed below:\n\n")
@@ -166,12 +163,16 @@ func (v *Validation) parameters(out *sink) {
 	for _, c := range v.Calibrations {
 		out.printf("### %s\n\nFitted to %s.\n\n", EscapeMarkdown(c.Device), EscapeMarkdown(c.Source))
 		t := table.NewWriter()
-		t.AppendHeader(table.Row{"model", "parameter", "value", "95 % interval", "range", "unit", "determined", "at edge", "meaning"})
-		for _, m := range sortedKeys(c.Models) {
-			for _, p := range c.Models[m] {
-				t.AppendRow(table.Row{EscapeMarkdown(m), EscapeMarkdown(p.Name), compact(p.Value),
-					compact(p.Low) + " … " + compact(p.High), compact(p.Min) + " … " + compact(p.Max), EscapeMarkdown(p.Unit),
-					yesNo(p.Determined), yesNo(p.AtEdge), EscapeMarkdown(p.Meaning)})
+		t.AppendHeader(table.Row{"of", "parameter", "value", "95 % interval", "unit", "determined", "at edge", "held"})
+		for _, p := range c.Machine {
+			t.AppendRow(table.Row{"machine", EscapeMarkdown(p.Name), compact(p.Value), "", p.Unit, "", "", ""})
+		}
+		for _, s := range c.Stacks {
+			for _, l := range s.Laws {
+				for _, p := range l.Parameters {
+					t.AppendRow(table.Row{EscapeMarkdown(s.Library + " " + s.Version + " " + l.Law + " " + l.Variant.String()), EscapeMarkdown(p.Name), compact(p.Value),
+						compact(p.Low) + " … " + compact(p.High), EscapeMarkdown(p.Unit), yesNo(p.Determined), yesNo(p.AtEdge), yesNo(p.Held)})
+				}
 			}
 		}
 		markdownTable(out, t)
@@ -202,7 +203,6 @@ func ValidationJSON(w io.Writer, v *Validation) error {
 	}
 	doc := struct {
 		Schema       string                 `json:"schema"`
-		Fitted       []string               `json:"fitted_here"`
 		Groups       []Group                `json:"groups"`
 		Unsuspected  []Group                `json:"groups_without_suspects"`
 		NotPredicted []Reason               `json:"not_predicted"`
@@ -210,7 +210,7 @@ func ValidationJSON(w io.Writer, v *Validation) error {
 		Suspects     []row                  `json:"suspects"`
 		Families     []Family               `json:"shape_families"`
 		Calibrations []datasets.Calibration `json:"calibrations"`
-	}{Schema: "bench.validation/1", Fitted: NonNil(v.Fitted), Groups: NonNil(v.Groups), Unsuspected: NonNil(v.Unsuspected),
+	}{Schema: "bench.validation/1", Groups: NonNil(v.Groups), Unsuspected: NonNil(v.Unsuspected),
 		NotPredicted: NonNil(v.Report.NotPredicted), Families: NonNil(v.Families), Calibrations: NonNil(v.Calibrations),
 		Worst: []row{}, Suspects: []row{}}
 	for t, tier := range v.Tiers {

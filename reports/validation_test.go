@@ -107,10 +107,15 @@ func TestSameRows(t *testing.T) {
 
 func TestCalibrationTable(t *testing.T) {
 	c := &datasets.Calibration{Device: "mine\x1b", Source: "12 rows of tool 1.0",
-		Models: map[string][]datasets.Parameter{"gemm": {
-			{Name: "floor", Unit: "s", Value: 4.2e-6, Low: 4.1e-6, High: 4.3e-6, Min: 1e-6, Max: 2e-5, Determined: true},
-			{Name: "bandwidth_efficiency", Unit: "1", Value: 1, Low: 0.4, High: 1, Min: 0.3, Max: 1, AtEdge: true}}},
-		Fits: map[string]datasets.Fit{"gemm": {FitN: 6, FitMAPE: 0.051, TestN: 6, TestMAPE: 0.0625, TestP90: 0.12}}}
+		Machine: []datasets.Parameter{{Name: "memory_efficiency", Unit: "1", Value: 0.9, Determined: true}},
+		LeftOut: []string{"vllm 1.0 moe bf16: 5 rows to fit, 20 are needed"},
+		Stacks: []datasets.StackFit{{Library: "vllm", Version: "1.0", Laws: []datasets.LawFit{{Law: "gemm", Variant: datasets.Variant{Type: datasets.FP8, Format: "fp8_block"},
+			Facts: map[string]string{"split_k": "no"},
+			Parameters: []datasets.Parameter{
+				{Name: "floor", Unit: "s", Value: 4.2e-6, Low: 4.1e-6, High: 4.3e-6, Determined: true},
+				{Name: "bandwidth_efficiency", Unit: "1", Value: 1, Low: 0.4, High: 1, AtEdge: true},
+				{Name: "copies", Unit: "1", Value: 2, Low: 1, High: 3, Held: true}},
+			Fit: datasets.Fit{FitN: 60, FitMAPE: 0.051, TestN: 60, TestMAPE: 0.0625, TestP90: 0.12}}}}}}
 	var b bytes.Buffer
 	if err := Calibration(&b, c, 80); err != nil {
 		t.Fatal(err)

@@ -19,13 +19,16 @@ import (
 
 func calibrateCommand() *cobra.Command {
 	var out, device string
-	var simulated bool
+	var simulated, all bool
 	c := &cobra.Command{
 		Use:   "calibrate PATH… -o FILE",
 		Short: "Fit a device's physical parameters to its measurements",
-		Long: `calibrate fits the parameters of every model to the rows of one device, on the fit
-half of the workloads only (a hash of the workload's key), and writes the device
-with its calibration as JSON, which --device of predict, report and gate takes.`,
+		Long: `calibrate fits the machine's parameters and those of each library to the rows of
+one device, and writes the device with its calibration as JSON, which --device of
+predict, report and gate takes. It starts from the nearest machine and library
+that bench knows, so that 20 rows of an operation do. It fits one half of the
+workloads (by a hash of their keys) and reports the error on the other; with
+--all it fits every row, and reports a cross-validated error.`,
 		Example: `  bench calibrate h100.parquet -o h100.json
   bench calibrate results/ --device my-gpu.json -o my-gpu-calibrated.json`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -46,7 +49,7 @@ with its calibration as JSON, which --device of predict, report and gate takes.`
 			if err != nil {
 				return err
 			}
-			calibration, err := predict.Calibrate(dev, rows, source)
+			calibration, err := predict.Calibrate(dev, rows, predict.Options{Source: source, All: all, Priors: priors(dev)})
 			if err != nil {
 				return err
 			}
@@ -63,8 +66,19 @@ with its calibration as JSON, which --device of predict, report and gate takes.`
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "the device file to write (required)")
 	c.Flags().StringVar(&device, "device", "", "which of the input's devices, or a JSON file that describes its only one")
+	c.Flags().BoolVar(&all, "all", false, "fit every row, and report a cross-validated error")
 	c.Flags().BoolVar(&simulated, "allow-simulated", false, "fit to simulated rows, to try the fit out")
 	return c
+}
+
+// priors are the calibrations to start from: the device's own shipped one, then
+// its relatives'.
+func priors(dev datasets.Device) []*datasets.Calibration {
+	relatives := catalog.Relatives(dev)
+	if own, err := catalog.Lookup(dev.ID); err == nil && own.Calibration != nil {
+		relatives = append([]*datasets.Calibration{own.Calibration}, relatives...)
+	}
+	return relatives
 }
 
 // calibrationRows picks one device and its rows, and words what they are.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -137,7 +138,13 @@ func catalogText(w io.Writer, list any) error {
 		}
 	case []*datasets.Calibration:
 		for _, c := range list {
-			fmt.Fprintf(w, "%s, calibrated: %s\n", c.Device, strings.Join(slices.Sorted(maps.Keys(c.Models)), ", "))
+			for _, s := range c.Stacks {
+				laws := map[string]bool{}
+				for _, l := range s.Laws {
+					laws[l.Law] = true
+				}
+				fmt.Fprintf(w, "%s, %s: %s\n", c.Device, cmp.Or(strings.TrimSpace(s.Library+" "+s.Version), "unknown library"), strings.Join(slices.Sorted(maps.Keys(laws)), ", "))
+			}
 		}
 	}
 	return nil

@@ -158,9 +158,7 @@ func readWhole(verb string, fl *pflag.FlagSet) (*whole, error) {
 	if _, err = parseTiers(tiers); err != nil {
 		return nil, err
 	}
-	if w.Tier = datasets.Tier(tiers[0]); w.Tier == datasets.TierTransferred {
-		w.Device.Calibration = catalog.Relative(w.Device)
-	}
+	w.Tier = datasets.Tier(tiers[0])
 	if c.NetworkBandwidth > 0 {
 		w.Device.NetworkBandwidth = datasets.Figure{Value: c.NetworkBandwidth, Origin: datasets.Datasheet, Source: cmp.Or(c.Source, "the cluster's file")}
 	}

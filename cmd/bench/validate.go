@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"bench/datasets"
 	"bench/datasets/importers"
@@ -88,20 +90,25 @@ func validateServices(dir, docs, hosts string, progress io.Writer) error {
 	})
 }
 
-// recorded imports every format of which dir has a folder by its name.
+// recorded imports every format of which dir has a folder by its name, and the
+// kernel tables of further stacks.
 func recorded(dir string, progress io.Writer) ([]*datasets.Run, error) {
 	var runs []*datasets.Run
+	formats := map[string]string{"stacks": "aiconfigurator"}
 	for _, f := range importers.Formats() {
-		path := filepath.Join(dir, f[0])
-		if _, err := os.Stat(path); err != nil || f[0] == "serving" { // whole models have a page of their own
+		formats[f[0]] = f[0]
+	}
+	for _, folder := range slices.Sorted(maps.Keys(formats)) {
+		path := filepath.Join(dir, folder)
+		if _, err := os.Stat(path); err != nil || formats[folder] == "serving" { // whole models have a page of their own
 			continue
 		}
-		run, report, err := importers.Import(f[0], []string{path})
+		run, report, err := importers.Import(formats[folder], []string{path})
 		if err != nil {
 			return nil, err
 		}
 		run.Meta.Notes = append(run.Meta.Notes, fmt.Sprintf("%s: %s rows from %d files, %d records refused",
-			f[0], reports.Count(report.Rows), len(report.Files), report.Refused))
+			folder, reports.Count(report.Rows), len(report.Files), report.Refused))
 		fmt.Fprintln(progress, run.Meta.Notes[0])
 		runs = append(runs, &run)
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -90,23 +91,27 @@ func unknown(what, id string, known []string) error {
 	return fmt.Errorf("unknown %s %q: use one of %s, or a JSON file", what, id, strings.Join(known, ", "))
 }
 
-// Relative finds a calibration to transfer to a device: that of another device
-// of the same architecture, else of any other of the same kind, else nil. The
-// device's own is never returned.
-func Relative(dev datasets.Device) *datasets.Calibration {
-	var other *datasets.Calibration
+// Relatives are the shipped calibrations of other devices of the kind and vendor, the nearest
+// first: those of the same architecture, then by generation, as the compute
+// capability's major number counts them, then by its minor one.
+func Relatives(dev datasets.Device) []*datasets.Calibration {
+	var out []*datasets.Calibration
 	for _, d := range Devices() {
-		if d.Calibration == nil || d.ID == dev.ID || d.Kind != dev.Kind {
-			continue
-		}
-		if d.Arch == dev.Arch {
-			return d.Calibration
-		}
-		if other == nil {
-			other = d.Calibration
+		if d.Calibration != nil && d.ID != dev.ID && d.Kind == dev.Kind && d.Vendor == dev.Vendor {
+			out = append(out, d.Calibration)
 		}
 	}
-	return other
+	generation := func(arch string) (major, minor int) {
+		n, _ := strconv.Atoi(strings.TrimPrefix(arch, "sm_"))
+		return n / 10, n % 10
+	}
+	major, minor := generation(dev.Arch)
+	far := func(c *datasets.Calibration) int {
+		a, b := generation(c.Arch)
+		return 10*max(a-major, major-a) + max(b-minor, minor-b)
+	}
+	slices.SortStableFunc(out, func(a, b *datasets.Calibration) int { return cmp.Compare(far(a), far(b)) })
+	return out
 }
 
 // maxDeviceFile bounds a device file: the largest, with a calibration and

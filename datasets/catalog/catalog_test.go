@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -285,14 +286,24 @@ func TestEmbeddedCalibrationsAreReadable(t *testing.T) {
 	}
 }
 
-func TestRelative(t *testing.T) {
-	for _, d := range Devices() {
-		if c := Relative(d); c != nil && c.Device == d.ID {
-			t.Errorf("%s is its own relative", d.ID)
+// The nearest first: the same architecture, then by generation.
+func TestRelatives(t *testing.T) {
+	for id, want := range map[string][]string{"h200-sxm": {"h100-sxm", "a100-sxm-80", "l40s"}, "a100-pcie-80": {"a100-sxm-80", "l40s", "h100-sxm"},
+		"h100-sxm": {"a100-sxm-80", "l40s"}} {
+		d, err := Lookup(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range Relatives(d) {
+			got = append(got, c.Device)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("relatives of %s: %v, want %v", id, got, want)
 		}
 	}
-	if c := Relative(datasets.Device{ID: "host", Kind: "cpu", Arch: "x86-64"}); c != nil {
-		t.Errorf("a CPU was given the calibration of %s", c.Device)
+	if c := Relatives(datasets.Device{ID: "host", Kind: "cpu", Arch: "x86-64"}); c != nil {
+		t.Errorf("a CPU has relatives: %v", c[0].Device)
 	}
 }
 

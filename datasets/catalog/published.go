@@ -130,8 +130,7 @@ func BestTier(d datasets.Device) (datasets.Device, datasets.Tier) {
 	if d.Calibration != nil && d.Calibration.Device == d.ID {
 		return d, datasets.TierCalibrated
 	}
-	if c := Relative(d); c != nil {
-		d.Calibration = c
+	if len(Relatives(d)) > 0 {
 		return d, datasets.TierTransferred
 	}
 	return d, datasets.TierDatasheet

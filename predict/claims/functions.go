@@ -130,14 +130,9 @@ func device(v *values, id string) datasets.Device {
 	return d
 }
 
-// coster prices steps on a device at a tier; transferred takes a relative's
-// calibration.
+// coster prices steps on a device at a tier.
 func coster(v *values, id string, tier datasets.Tier) *llm.Coster {
-	d := device(v, id)
-	if tier == datasets.TierTransferred {
-		d.Calibration = catalog.Relative(d)
-	}
-	return llm.NewCoster(llm.Cluster{Device: d}, tier)
+	return llm.NewCoster(llm.Cluster{Device: device(v, id)}, tier)
 }
 
 // model is a catalogue entry; an unknown one is an error of the row.

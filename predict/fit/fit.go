@@ -1,34 +1,33 @@
 // Package fit finds the parameters of a timing law that describe a set of
 // measurements best, and how far each could move before the measurements
 // object. It knows nothing of workloads: a law is a function from parameter
-// values to one residual an observation.
+// values to one residual, ln(predicted/measured), an observation.
 //
-// A law of tiles and waves is piecewise smooth (maximum, ceiling, best of a
-// menu), so nothing here uses derivatives. Everything is deterministic: the
-// random numbers have a fixed seed, and sums do not depend on how many cores
-// add them up.
+// A law of tiles and waves has steps in it (maxima, ceilings, the best of a
+// menu), but over hundreds of observations the mean of |residual| is smooth on
+// the scale of a step of a hundredth of a parameter's range, which is what the
+// slopes here are taken over. Everything is deterministic.
 package fit
 
 import (
 	"math"
-	"math/rand/v2"
 
-	// gonum's CMA-ES and Nelder–Mead are tested implementations of the two
-	// derivative-free searches used here.
-	"gonum.org/v1/gonum/optimize"
+	"bench/datasets/stats"
+
+	// gonum's factorization of symmetric matrices, with its condition number.
+	"gonum.org/v1/gonum/mat"
 )
 
 // Range is where one parameter may lie. A range with a positive Min is
 // searched by ratio, any other by difference.
 type Range struct{ Min, Max float64 }
 
-// at maps a position in [0, 1] to a value.
-func (r Range) at(u float64) float64 {
-	u = min(max(u, 0), 1)
+// At maps a position in [0, 1] to a value.
+func (r Range) At(u float64) float64 {
 	switch {
-	case u == 0:
+	case u <= 0:
 		return r.Min
-	case u == 1:
+	case u >= 1:
 		return r.Max
 	case r.Min > 0:
 		return r.Min * math.Pow(r.Max/r.Min, u)
@@ -36,8 +35,8 @@ func (r Range) at(u float64) float64 {
 	return r.Min + (r.Max-r.Min)*u
 }
 
-// position is at's inverse.
-func (r Range) position(v float64) float64 {
+// Position is At's inverse.
+func (r Range) Position(v float64) float64 {
 	v = min(max(v, r.Min), r.Max)
 	switch {
 	case r.Max <= r.Min:
@@ -48,98 +47,213 @@ func (r Range) position(v float64) float64 {
 	return (v - r.Min) / (r.Max - r.Min)
 }
 
-// Global searches the whole box by CMA-ES (Hansen, "The CMA Evolution
-// Strategy: A Tutorial", arXiv:1604.00772) for about evaluations calls of loss,
-// and returns the best values seen and their loss. A law with a choice of
-// tiles in it has many local optima, so the search runs from start, from three
-// random points, and once more with small steps from the best that they found.
-func Global(loss func(values []float64) float64, start []float64, box []Range, evaluations int) ([]float64, float64) {
-	random := rand.New(rand.NewPCG(3, 4))
-	var best []float64
-	bestLoss := math.Inf(1)
-	const runs = 2
-	for i := range runs {
-		from := start
-		if i > 0 {
-			from = make([]float64, len(box))
-			for j, r := range box {
-				from[j] = r.at(0.2 + 0.6*random.Float64())
+// Problem is a law beside its observations.
+type Problem struct {
+	// Residuals fills out, of length N, with ln(predicted/measured) for the
+	// parameter values.
+	Residuals func(values, out []float64)
+	N         int
+	Box       []Range
+	// Prior is where the parameters are expected, and Pull how many observations
+	// that expectation is worth: it adds to the sum of |residual| a term of
+	// Pull/2 × ((position − prior position) / Width)² a parameter. Nil Width is
+	// no expectation.
+	Prior []float64
+	Width []float64
+	Pull  float64
+}
+
+// Loss is the mean of |residual|, with the prior's share.
+func (p *Problem) Loss(values []float64) float64 {
+	out := make([]float64, p.N)
+	p.Residuals(values, out)
+	return p.lossOf(values, out)
+}
+
+func (p *Problem) lossOf(values, residuals []float64) float64 {
+	sum := 0.0
+	for _, r := range residuals {
+		// A law that gives no time is as bad as one off by a factor of 20,000.
+		if !(math.Abs(r) < 10) {
+			r = 10
+		}
+		sum += math.Abs(r)
+	}
+	for i := range p.Width {
+		if p.Width[i] > 0 {
+			d := (p.Box[i].Position(values[i]) - p.Box[i].Position(p.Prior[i])) / p.Width[i]
+			sum += p.Pull / 2 * d * d
+		}
+	}
+	return sum / float64(max(p.N, 1))
+}
+
+const (
+	// slopeStep is the share of a range over which slopes are taken.
+	slopeStep = 0.01
+	// least is the |residual| below which an observation gains no more weight.
+	least = 0.01
+)
+
+// Minimize improves start by the method of Levenberg and Marquardt on
+// reweighted squares, which minimize the mean of |residual| (Holland and
+// Welsch, Communications in Statistics 6(9), 1977). It takes at most steps
+// steps, and returns the best values seen with their loss.
+func (p *Problem) Minimize(start []float64, steps int) ([]float64, float64) {
+	n := len(start)
+	best := append([]float64(nil), start...)
+	for i, r := range p.Box {
+		best[i] = min(max(best[i], r.Min), r.Max)
+	}
+	residuals, trial := make([]float64, p.N), make([]float64, p.N)
+	p.Residuals(best, residuals)
+	loss := p.lossOf(best, residuals)
+	damping, quiet := 0.01, 0
+	for range steps {
+		jacobian := p.jacobian(best, residuals)
+		normal, gradient := p.normal(best, residuals, jacobian)
+		better := false
+		for range 6 {
+			step := solve(normal, gradient, damping)
+			if step == nil {
+				damping *= 10
+				continue
+			}
+			at := make([]float64, n)
+			for i := range at {
+				u := p.Box[i].Position(best[i])
+				at[i] = p.Box[i].At(u + min(max(step[i], -0.25), 0.25))
+			}
+			p.Residuals(at, trial)
+			if l := p.lossOf(at, trial); l < loss {
+				quiet++
+				if loss-l > 1e-4*loss {
+					quiet = 0
+				}
+				best, loss, better = at, l, true
+				residuals, trial = trial, residuals
+				damping = max(damping/5, 1e-6)
+				break
+			}
+			damping *= 5
+		}
+		if !better || quiet > 3 {
+			break
+		}
+	}
+	return best, loss
+}
+
+// jacobian is the slope of each residual over each parameter's position.
+func (p *Problem) jacobian(values, residuals []float64) [][]float64 {
+	out := make([][]float64, len(values))
+	at := append([]float64(nil), values...)
+	for i, r := range p.Box {
+		u, h := r.Position(values[i]), slopeStep
+		if u+h > 1 {
+			h = -h
+		}
+		column := make([]float64, p.N)
+		if r.Max > r.Min {
+			at[i] = r.At(u + h)
+			p.Residuals(at, column)
+			at[i] = values[i]
+			for j := range column {
+				column[j] = (column[j] - residuals[j]) / h
+				if math.IsNaN(column[j]) || math.IsInf(column[j], 0) {
+					column[j] = 0
+				}
 			}
 		}
-		// A step of a fifth of each range reaches the whole box in a few
-		// generations.
-		v, l := search(loss, from, box, evaluations/(runs+1), &optimize.CmaEsChol{InitStepSize: 0.2, Src: rand.NewPCG(1, uint64(i))})
-		if l < bestLoss {
-			best, bestLoss = v, l
-		}
+		out[i] = column
 	}
-	v, l := search(loss, best, box, evaluations/(runs+1), &optimize.CmaEsChol{InitStepSize: 0.05, Src: rand.NewPCG(1, runs)})
-	if l < bestLoss {
-		best, bestLoss = v, l
-	}
-	return best, bestLoss
+	return out
 }
 
-// Local improves start: half of the evaluations by CMA-ES with small steps,
-// which get across the kinks of a law with ceilings in it, the rest by
-// Nelder–Mead (Computer Journal 7(4), 1965), which is more precise.
-func Local(loss func(values []float64) float64, start []float64, box []Range, evaluations int) ([]float64, float64) {
-	best, bestLoss := search(loss, start, box, evaluations/2, &optimize.CmaEsChol{InitStepSize: 0.05, Src: rand.NewPCG(1, 9)})
-	v, l := search(loss, best, box, evaluations/2, &optimize.NelderMead{SimplexSize: 0.03})
-	if l < bestLoss {
-		return v, l
+// normal is the weighted normal equations with the prior.
+func (p *Problem) normal(values, residuals []float64, jacobian [][]float64) (*mat.SymDense, []float64) {
+	n := len(values)
+	a, g := mat.NewSymDense(n, nil), make([]float64, n)
+	weight := make([]float64, p.N)
+	for j, r := range residuals {
+		weight[j] = 1 / max(math.Abs(r), least)
+		if !(math.Abs(r) < 10) {
+			weight[j] = 0
+		}
 	}
-	return best, bestLoss
+	for i := range n {
+		for k := i; k < n; k++ {
+			sum := 0.0
+			for j, w := range weight {
+				sum += w * jacobian[i][j] * jacobian[k][j]
+			}
+			a.SetSym(i, k, sum)
+		}
+		for j, w := range weight {
+			if w > 0 {
+				g[i] -= w * jacobian[i][j] * residuals[j]
+			}
+		}
+		if p.Width != nil && p.Width[i] > 0 {
+			pull := p.Pull / (p.Width[i] * p.Width[i])
+			a.SetSym(i, i, a.At(i, i)+pull)
+			g[i] -= pull * (p.Box[i].Position(values[i]) - p.Box[i].Position(p.Prior[i]))
+		}
+	}
+	return a, g
 }
 
-func search(loss func([]float64) float64, start []float64, box []Range, evaluations int, method optimize.Method) ([]float64, float64) {
-	u := make([]float64, len(box))
-	for i, r := range box {
-		u[i] = r.position(start[i])
+// solve is the damped step, nil where the equations cannot be solved.
+func solve(a *mat.SymDense, g []float64, damping float64) []float64 {
+	n := len(g)
+	damped := mat.NewSymDense(n, nil)
+	damped.CopySym(a)
+	largest := 0.0
+	for i := range n {
+		largest = max(largest, a.At(i, i))
 	}
-	best, bestLoss := make([]float64, len(box)), math.Inf(1)
-	values := make([]float64, len(box))
-	calls := 0
-	f := func(u []float64) float64 {
-		calls++
-		outside := 0.0
-		for i, r := range box {
-			values[i] = r.at(u[i])
-			d := max(-u[i], u[i]-1, 0)
-			outside += d * d
-		}
-		l := loss(values)
-		if l < bestLoss {
-			bestLoss = l
-			copy(best, values)
-		}
-		// Outside the box the law is the one of its wall, made worse with the
-		// distance so that the search comes back.
-		return l + 10*outside
+	for i := range n {
+		damped.SetSym(i, i, a.At(i, i)*(1+damping)+1e-9*largest+1e-12)
 	}
-	f(u)
-	// Minimize fails only on a problem without a function or on a limit
-	// reached; the best values seen stand in either case.
-	_, _ = optimize.Minimize(optimize.Problem{Func: f}, u,
-		&optimize.Settings{FuncEvaluations: evaluations, Converger: &optimize.FunctionConverge{Absolute: 1e-6, Iterations: 40 * len(box)}}, method)
-	return best, bestLoss
+	var c mat.Cholesky
+	if !c.Factorize(damped) {
+		return nil
+	}
+	step := mat.NewVecDense(n, nil)
+	if err := c.SolveVecTo(step, mat.NewVecDense(n, g)); err != nil {
+		return nil
+	}
+	return step.RawVector().Data
 }
 
-// Interval is the 95 % interval of parameter i around best, the others held:
-// the values that the observations cannot tell from the best one. It is left
-// where the mean loss has risen by more than 1.96 standard errors of that
-// rise, paired by observation. Observations of one series (equal in series)
-// are not independent, so the standard error is clustered by series (Cameron
-// and Miller, Journal of Human Resources 50(2), 2015, section II).
-//
-// losses fills out with one loss an observation.
-func Interval(losses func(values, out []float64), best []float64, box []Range, i int, series []string) (low, high float64) {
-	base := make([]float64, len(series))
-	other := make([]float64, len(series))
-	losses(best, base)
-	// Series in the order of their first row, so that sums are repeatable.
+// Intervals are the 95 % intervals of all parameters around best, each with the
+// others free to follow: the covariance of least absolute deviations (Koenker
+// and Bassett, Econometrica 46(1), 1978), in which observations of one series
+// (equal in series) are not independent (Cameron and Miller, Journal of Human
+// Resources 50(2), 2015, section II). A parameter that no observation depends
+// on has its whole range.
+func (p *Problem) Intervals(best []float64, series []string) (low, high []float64) {
+	n := len(best)
+	residuals := make([]float64, p.N)
+	p.Residuals(best, residuals)
+	jacobian := p.jacobian(best, residuals)
+	// The density of residuals at 0, from those within half of the median's
+	// distance.
+	sizes := make([]float64, p.N)
+	for j, r := range residuals {
+		sizes[j] = math.Abs(r)
+	}
+	within := max(stats.Quantile(sizes, 0.5)/2, 1e-6)
+	near := 0
+	for _, s := range sizes {
+		if s <= within {
+			near++
+		}
+	}
+	density := max(float64(near), 1) / float64(max(p.N, 1)) / (2 * within)
+
 	index := map[string]int{}
-	member := make([]int, len(series))
+	member := make([]int, p.N)
 	for j, s := range series {
 		k, ok := index[s]
 		if !ok {
@@ -148,64 +262,52 @@ func Interval(losses func(values, out []float64), best []float64, box []Range, i
 		}
 		member[j] = k
 	}
-	sums := make([]float64, len(index))
-	values := append([]float64(nil), best...)
-	worse := func(u float64) bool {
-		values[i] = box[i].at(u)
-		losses(values, other)
-		clear(sums)
-		mean := 0.0
-		for j := range other {
-			d := other[j] - base[j]
-			mean += d
-			sums[member[j]] += d
-		}
-		n := float64(len(other))
-		mean /= n
-		variance := 0.0
-		count := make([]float64, len(sums))
-		for _, m := range member {
-			count[m]++
-		}
-		for k, s := range sums {
-			e := s - count[k]*mean
-			variance += e * e
-		}
-		// A rise of rounding errors is none.
-		return mean > 1.96*math.Sqrt(variance)/n+1e-9
-	}
-	u := box[i].position(best[i])
-	return box[i].at(edge(worse, u, 0)), box[i].at(edge(worse, u, 1))
-}
-
-// edge finds where worse becomes true between from and to, first by doubling
-// steps away from from, then by bisection.
-func edge(worse func(float64) bool, from, to float64) float64 {
-	inside, outside, step := from, to, (to-from)/256
-	if step == 0 {
-		return to
-	}
-	for {
-		next := inside + step
-		if (to-next)*step <= 0 {
-			if !worse(to) {
-				return to
+	scores := mat.NewDense(len(index), n, nil)
+	bread := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j, r := range residuals {
+			sign := 1.0
+			if r < 0 {
+				sign = -1
 			}
-			break
+			scores.Set(member[j], i, scores.At(member[j], i)+sign*jacobian[i][j])
 		}
-		if worse(next) {
-			outside = next
-			break
+		for k := i; k < n; k++ {
+			sum := 0.0
+			for j := range residuals {
+				sum += jacobian[i][j] * jacobian[k][j]
+			}
+			bread.SetSym(i, k, 2*density*sum)
 		}
-		inside, step = next, 2*step
+		ridge := 1e-6
+		if p.Width != nil && p.Width[i] > 0 {
+			ridge += p.Pull / (p.Width[i] * p.Width[i])
+		}
+		bread.SetSym(i, i, bread.At(i, i)+ridge)
 	}
-	for range 8 {
-		mid := (inside + outside) / 2
-		if worse(mid) {
-			outside = mid
-		} else {
-			inside = mid
-		}
+	low, high = make([]float64, n), make([]float64, n)
+	var c mat.Cholesky
+	var inverse mat.SymDense
+	solved := c.Factorize(bread) && c.InverseTo(&inverse) == nil
+	var half mat.Dense
+	if solved {
+		half.Mul(scores, &inverse)
 	}
-	return outside
+	for i, r := range p.Box {
+		low[i], high[i] = r.Min, r.Max
+		moved := 0.0
+		for _, s := range jacobian[i] {
+			moved = max(moved, math.Abs(s))
+		}
+		if !solved || moved == 0 {
+			continue
+		}
+		variance := 0.0
+		for k := range len(index) {
+			variance += half.At(k, i) * half.At(k, i)
+		}
+		u, d := r.Position(best[i]), 1.96*math.Sqrt(variance)
+		low[i], high[i] = r.At(u-d), r.At(u+d)
+	}
+	return low, high
 }

@@ -121,9 +121,6 @@ func newCollection(name string, s *Service, tier datasets.Tier) (*Collection, er
 	if c.Engine, err = serving.EngineOf(s.Stack.Library, version); err != nil {
 		return nil, err
 	}
-	if tier == datasets.TierTransferred {
-		c.Device.Calibration = catalog.Relative(c.Device)
-	}
 	c.coster = llm.NewCoster(llm.Cluster{Device: c.Device}, tier)
 	return c, nil
 }

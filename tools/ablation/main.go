@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"bench/datasets"
 	"bench/datasets/catalog"
@@ -19,7 +20,7 @@ import (
 )
 
 // The size of a fit: a search near the calibration.
-const fitRows, evaluations = 1500, 1000
+const fitRows, steps = 1000, 15
 
 // sources are the folders whose rows the committed calibrations were fitted on.
 var sources = []string{"aiconfigurator", "vidur", "llmcompass"}
@@ -53,8 +54,10 @@ func write(data string) error {
 		devices = append(devices, d)
 	}
 	fmt.Print(head)
-	for _, m := range predict.Models {
-		writeModel(m, devices, rows)
+	for _, d := range devices {
+		for _, a := range predict.Ablate(d, rows, fitRows, steps) {
+			writeLaw(d.ID, &a)
+		}
 	}
 	return nil
 }
@@ -63,41 +66,18 @@ const head = `# What each parameter buys
 
 Written by ` + "`make ablation`" + `, from the recorded measurements in ` + "`../shared/data`" + `. A figure is MAPE (90th percentile of |error|)
 on the test half, in percent. First the model as calibrated. Then each parameter is held at the low and at the high end of its range, at one of which its
-term mostly vanishes (a latency of next to nothing, an efficiency of 1), and the others are fitted again, from the calibration on, by a search
-of 1,000 evaluations on 1,500 rows of the fit half. The calibration had more of both, so differences of a few tenths come from the search. A parameter is worth
-fitting where both ends cost something. “–”: no row takes its path.
+term mostly vanishes (a latency of next to nothing, an efficiency of 1), and the others are fitted again, from the calibration on, in at most
+15 steps on 1,000 rows of the fit half; the machine's parameters stay. The calibration had more of both, so differences of a few tenths come from the search. A parameter is worth
+fitting where both ends cost something. Parameters whose path no row takes are left out.
 The laws are in [models.md](models.md) and [models-products.md](models-products.md), the parameters' meaning, value and interval in ` + "`datasets/catalog/calibrations`" + `.
 `
 
-func writeModel(m *predict.Model, devices []datasets.Device, rows []datasets.Row) {
-	names, rule, whole := "", "", ""
-	cells := make([]string, len(m.Parameters))
-	for i := range devices {
-		a, ok := m.Ablate(&devices[i], rows, fitRows, evaluations)
-		if !ok {
-			continue
+func writeLaw(device string, a *predict.Ablation) {
+	fmt.Printf("\n## %s, %s\n\n| held at an end of its range | %d rows: low | high |\n|---|--:|--:|\n| none | %s | |\n", device, a.Name, a.TestRows, percents(a.Whole))
+	for i, p := range a.Parameters {
+		if held := a.Held[i]; held != nil {
+			fmt.Printf("| `%s`, %.4g to %.4g %s | %s | %s |\n", p.Name, p.Min, p.Max, strings.TrimPrefix(p.Unit, "1"), percents(held[0]), percents(held[1]))
 		}
-		names += fmt.Sprintf(" %s, %d rows: low | high |", devices[i].ID, a.TestRows)
-		rule += "--:|--:|"
-		whole += " " + percents(a.Whole) + " | |"
-		for j, held := range a.Held {
-			if held == nil {
-				cells[j] += " – | – |"
-				continue
-			}
-			cells[j] += " " + percents(held[0]) + " | " + percents(held[1]) + " |"
-		}
-	}
-	if names == "" {
-		return
-	}
-	fmt.Printf("\n## %s\n\n| held at an end of its range |%s\n|---|%s\n| none |%s\n", m.Name, names, rule, whole)
-	for i, p := range m.Parameters {
-		unit := " " + p.Unit
-		if p.Unit == "1" {
-			unit = ""
-		}
-		fmt.Printf("| `%s`, %.4g to %.4g%s |%s\n", p.Name, p.Min, p.Max, unit, cells[i])
 	}
 }
 
