@@ -83,7 +83,16 @@ func (p *Predictor) nearest(c choice) *fitted {
 				if f.Law != c.law.Name {
 					continue
 				}
-				if d := at + distance(f.Variant, c.variant); d < least && (p.tier == datasets.TierTransferred || distance(f.Variant, c.variant) < otherType) {
+				d := at + distance(f.Variant, c.variant)
+				if c.library == "" {
+					// The best known stack is the one that is described best, of those
+					// whose version is known.
+					d += f.TestMAPE
+					if s.Version == "" {
+						d++
+					}
+				}
+				if d < least && (p.tier == datasets.TierTransferred || distance(f.Variant, c.variant) < otherType) {
 					least, best, from, stack = d, f, source, s
 				}
 			}

@@ -276,7 +276,7 @@ func service(v *values, a arguments) (*serving.Answer, serving.Engine) {
 	d := device(v, a.text(0))
 	tier := datasets.TierCalibrated
 	if d.Calibration == nil {
-		d.Calibration, tier = catalog.Relative(d), datasets.TierTransferred
+		tier = datasets.TierTransferred
 	}
 	deployment := serving.Deployment{Model: m, Cluster: llm.Cluster{Device: d}, Layout: l, Engine: e,
 		Serving: llm.Serving{Type: datasets.DType(a.text(1)), Context: int64(v.in("context")), FusedRotary: e.FusedRotary,

@@ -293,15 +293,10 @@ func expect(d *datasets.Device, w datasets.Workload) (Expected, string) {
 		}
 		return e, ""
 	}
-	relative := *d
-	relative.Calibration = catalog.Relative(*d)
-	for _, at := range []struct {
-		dev  datasets.Device
-		tier datasets.Tier
-	}{{*d, datasets.TierCalibrated}, {relative, datasets.TierTransferred}, {*d, datasets.TierCeilings}} {
-		p := predict.New(at.dev, at.tier).Predict(w)
+	for _, tier := range []datasets.Tier{datasets.TierCalibrated, datasets.TierTransferred, datasets.TierCeilings} {
+		p := predict.New(*d, tier).Predict(w)
 		if p.NotPredicted == "" && p.LowS > 0 && p.HighS > 0 {
-			e := Expected{LowS: p.LowS, TypicalS: p.Seconds, HighS: p.HighS, Tier: at.tier,
+			e := Expected{LowS: p.LowS, TypicalS: p.Seconds, HighS: p.HighS, Tier: tier,
 				Why: strings.ReplaceAll(p.Binds, "_", " ") + " binds", Source: p.Machine}
 			if most := widest * p.Seconds; e.HighS > most {
 				// A range that wide holds machines at half of what they should give.
