@@ -172,12 +172,8 @@ func (d *Devices) context(run *datasets.Run, id, override string, tiers []datase
 		return &context{unknown: fmt.Sprintf("unknown device %s; give --device FILE", Clean(id))}
 	}
 	c := &context{regimes: predict.NewRegimes(dev), predictors: d.predictors(dev, tiers), stored: make([]bool, len(tiers))}
-	for _, t := range tiers {
-		at := dev
-		if t == datasets.TierTransferred {
-			at = d.transferable(dev)
-		}
-		c.at = append(c.at, at)
+	for range tiers {
+		c.at = append(c.at, dev)
 	}
 	for i, p := range c.predictors {
 		was := run.Meta.PredictedBy[predictedBy(id, tiers[i])]

@@ -70,8 +70,8 @@ func (c *Checker) serve(s *series, d datasets.Device, why string, f Finding) Fin
 	switch {
 	case d.Calibration != nil && d.Calibration.Device == d.ID:
 		tier = datasets.TierCalibrated
-	case catalog.Relative(d) != nil:
-		cluster.Device.Calibration, tier = catalog.Relative(d), datasets.TierTransferred
+	case len(catalog.Relatives(d)) > 0:
+		tier = datasets.TierTransferred
 	}
 	deployment, err := serving.DeploymentOf(w, m, cluster, e)
 	var a serving.Answer
