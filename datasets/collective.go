@@ -11,7 +11,7 @@ import (
 // the rest), the whole buffer, every rank's part together, for all_gather and
 // reduce_scatter, and the message from one rank to another for send_recv.
 type Collective struct {
-	Kind      string `col:"op" default:"all_reduce" help:"collective: all_reduce, all_gather, reduce_scatter, all_to_all, send_recv or broadcast"`
+	Kind      string `col:"op" default:"all_reduce" help:"collective: all_reduce, custom_all_reduce, all_gather, reduce_scatter, all_to_all, send_recv or broadcast"`
 	Type      DType  `col:"dtype"`
 	SizeBytes int64  `col:"size_bytes" key:"bytes" flag:"size" help:"bytes of one rank's buffer (of the whole buffer for all_gather, reduce_scatter, all_to_all) (required)"`
 	Ranks     int    `col:"ranks" default:"8"`

@@ -306,3 +306,24 @@ func (c *cells) workload(suite Suite) (Workload, error) {
 	}
 	return nil, fmt.Errorf("no workload of suite %q has operation %q", suite, op)
 }
+
+// Flags calls define for each field of the workload at w that `bench predict` has
+// a flag for, with a pointer to it: *string, *bool, *int, *int64, *uint64 or
+// *float64.
+func Flags[W Workload](w *W, define func(f Field, to any)) {
+	for _, o := range operations {
+		if o.typ != reflect.TypeFor[W]() {
+			continue
+		}
+		for _, f := range o.Fields {
+			if f.Flag == "" {
+				continue
+			}
+			to := reflect.ValueOf(w).Elem().FieldByIndex(f.index).Addr()
+			if f.Kind == reflect.String { // of any named type
+				to = to.Convert(reflect.TypeFor[*string]())
+			}
+			define(f, to.Interface())
+		}
+	}
+}

@@ -119,7 +119,7 @@ func TestContributing(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if len(tests) < 3 || len(consoles) < 4 || len(files) < 15 {
+	if len(tests) < 3 || len(consoles) < 4 || len(files) < 14 {
 		t.Fatalf("CONTRIBUTING.md has %d tests, %d consoles and %d files", len(tests), len(consoles), len(files))
 	}
 	list, err := json.Marshal(overlay)
@@ -181,6 +181,30 @@ func runConsole(t *testing.T, program, dir, console string) {
 			return
 		}
 		printed = printed[at[1]:]
+	}
+}
+
+// The section on a suite says how many files one takes, and its example has as many.
+func TestContributingCountsFiles(t *testing.T) {
+	doc, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n### A suite\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	said := regexp.MustCompile(`\*\*(\d+) new files\*\*[^*]*\*\*a line or two in (\d+) others\*\*`).FindStringSubmatch(section)
+	created, changed := 0, 0
+	for _, m := range regexp.MustCompile("(?m)^```([a-z]+) file=(\\S+)$").FindAllStringSubmatch(section, -1) {
+		switch {
+		case strings.HasSuffix(m[2], "_test.go"):
+		case m[1] == "diff":
+			changed++
+		default:
+			created++
+		}
+	}
+	if want := []string{fmt.Sprint(created), fmt.Sprint(changed)}; len(said) != 3 || !slices.Equal(said[1:], want) {
+		t.Errorf("CONTRIBUTING.md says %q new and changed files, and its example has %v", said, want)
 	}
 }
 

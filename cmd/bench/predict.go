@@ -128,114 +128,55 @@ func predictJSON(cmd *cobra.Command, dev datasets.Device, w datasets.Workload, p
 }
 
 func predictHBM() *cobra.Command {
-	return predictSuite(datasets.SuiteHBM, "A pass over memory", "--op triad --size 4GiB --dtype fp64", "fp64",
-		func(c *cobra.Command, f *predictFlags) func(datasets.DType) (datasets.Workload, error) {
-			var s datasets.Stream
-			fl := c.Flags()
-			fl.StringVar(&s.Kernel, "op", "triad", "operation: read, write, copy, scale, triad, rms_norm, softmax, …")
-			size := fl.String("size", "1GiB", "working set, all arrays together")
-			fl.Int64Var(&s.Rows, "rows", 0, "rows of a row-wise operator")
-			fl.Int64Var(&s.Cols, "cols", 0, "columns of a row-wise operator")
-			return func(t datasets.DType) (datasets.Workload, error) {
-				var err error
-				s.Type, s.Ranks = t, f.ranks
-				s.SizeBytes, err = parseSize(*size)
+	return predictOperation(datasets.SuiteHBM, "A pass over memory", "--op triad --size 4GiB --dtype fp64", "fp64", datasets.Stream{},
+		func(c *cobra.Command, _ *predictFlags, s *datasets.Stream) func() error {
+			return func() error {
 				if s.Rows > 0 && s.Cols > 0 && !c.Flags().Changed("size") {
 					reads, writes := s.Arrays()
-					s.SizeBytes = int64(float64(s.Rows*s.Cols*int64(reads+writes)) * t.Size())
+					s.SizeBytes = int64(float64(s.Rows*s.Cols*int64(reads+writes)) * s.Type.Size())
 				}
-				return s, err
+				return nil
 			}
 		})
 }
 
 func predictGEMM() *cobra.Command {
-	return predictSuite(datasets.SuiteGEMM, "A matrix product C[m,n] = A[m,k] · B[k,n]", "--m 8192 --n 8192 --k 8192 --dtype bf16", "bf16",
-		func(c *cobra.Command, f *predictFlags) func(datasets.DType) (datasets.Workload, error) {
-			g := datasets.GEMM{Kernel: "matmul"}
-			fl := c.Flags()
-			fl.Int64Var(&g.M, "m", 0, "rows of A: tokens (required)")
-			fl.Int64Var(&g.N, "n", 0, "columns of B (required)")
-			fl.Int64Var(&g.K, "k", 0, "columns of A (required)")
-			fl.StringVar(&g.Format, "quantised", "", "quantised form of the weights, such as fp8_block")
-			cacheFlag(c, f, datasets.Hot)
-			return func(t datasets.DType) (datasets.Workload, error) {
-				var err error
-				g.Type, g.Ranks = t, f.ranks
-				g.Cache, err = parseCache(f.cache)
-				return g, err
-			}
-		})
+	return predictOperation(datasets.SuiteGEMM, "A matrix product C[m,n] = A[m,k] · B[k,n]", "--m 8192 --n 8192 --k 8192 --dtype bf16", "bf16",
+		datasets.GEMM{Kernel: "matmul"}, nil)
 }
 
 func predictAllReduce() *cobra.Command {
-	return predictSuite(datasets.SuiteAllReduce, "A collective among ranks", "--size 256MiB --ranks 8", "bf16",
-		func(c *cobra.Command, f *predictFlags) func(datasets.DType) (datasets.Workload, error) {
-			var w datasets.Collective
-			fl := c.Flags()
-			fl.StringVar(&w.Kind, "op", "all_reduce", "collective: "+strings.Join(datasets.CollectiveKinds, ", "))
-			size := fl.String("size", "", "bytes of one rank's buffer (of the whole buffer for all_gather, reduce_scatter, all_to_all) (required)")
-			fl.IntVar(&w.Nodes, "nodes", 1, "nodes that the ranks are spread over")
-			fl.StringVar(&w.Algorithm, "algorithm", "", "ring, direct or custom; empty where the library chooses")
-			fl.StringVar(&w.Launch, "launch", "", "graph, or eager where the host's launch is inside the clock")
+	return predictOperation(datasets.SuiteAllReduce, "A collective among ranks", "--size 256MiB --ranks 8", "bf16", datasets.Collective{},
+		func(c *cobra.Command, f *predictFlags, _ *datasets.Collective) func() error {
 			c.Flags().Lookup("ranks").DefValue = "8"
 			f.ranks = 8
-			return func(t datasets.DType) (datasets.Workload, error) {
-				if *size == "" {
-					return nil, fmt.Errorf("predict allreduce: give --size, such as 256MiB")
-				}
-				var err error
-				w.Type, w.Ranks = t, f.ranks
-				w.SizeBytes, err = parseSize(*size)
-				return w, err
-			}
+			return func() error { return nil }
 		})
 }
 
 func predictMoE() *cobra.Command {
-	return predictSuite(datasets.SuiteMoE, "A mixture-of-experts feed-forward layer", "--op experts --model mixtral-8x7b --tokens 256", "bf16",
-		func(c *cobra.Command, f *predictFlags) func(datasets.DType) (datasets.Workload, error) {
-			var w datasets.MoELayer
-			fl := c.Flags()
-			fl.StringVar(&w.Kernel, "op", "experts", "layer (router, dispatch, experts, combine) or experts (the grouped product alone)")
-			model := fl.String("model", "", "catalogue model that gives the shape, such as mixtral-8x7b")
-			fl.Int64Var(&w.Tokens, "tokens", 0, "tokens of the whole batch (required)")
-			fl.Int64Var(&w.Hidden, "hidden", 0, "width of the model")
-			fl.Int64Var(&w.Intermediate, "intermediate", 0, "inner width of one expert")
-			fl.Int64Var(&w.Experts, "experts", 0, "experts")
-			fl.Int64Var(&w.TopK, "top-k", 0, "experts that a token chooses")
-			fl.BoolVar(&w.Gated, "gated", true, "three matrices an expert, else two")
-			fl.IntVar(&w.TP, "tp", 1, "ranks that split each expert")
-			fl.IntVar(&w.EP, "ep", 1, "ranks that share out the experts")
-			rule := fl.String("routing", "balanced", "balanced, uniform, zipf, one_hot, all_on_one, trace or power_law")
-			fl.Float64Var(&w.Routing.Exponent, "exponent", 1, "exponent of zipf and power_law")
-			fl.Uint64Var(&w.Routing.Seed, "seed", 0, "seed of a random routing")
-			trace := fl.String("trace", "", "file with recorded routing choices")
-			fl.StringVar(&w.Format, "quantised", "", "quantised form of the weights, such as fp8_block")
-			cacheFlag(c, f, datasets.Hot)
-			return func(t datasets.DType) (datasets.Workload, error) {
+	return predictOperation(datasets.SuiteMoE, "A mixture-of-experts feed-forward layer", "--op experts --model mixtral-8x7b --tokens 256", "bf16", datasets.MoELayer{},
+		func(c *cobra.Command, _ *predictFlags, w *datasets.MoELayer) func() error {
+			model := c.Flags().String("model", "", "catalogue model that gives the shape, such as mixtral-8x7b")
+			trace := c.Flags().String("trace", "", "file with recorded routing choices")
+			return func() (err error) {
 				if *model != "" {
 					m, err := catalog.Model(*model)
 					if err != nil {
-						return nil, err
+						return err
 					}
 					w.Hidden, w.Intermediate, w.Experts, w.TopK, w.Gated = m.Hidden, m.FFWidth, m.Experts, m.TopK, m.Gated
 				}
-				w.Type, w.Ranks = t, f.ranks
-				var err error
-				if w.Routing, err = parseRouting(w.Routing, *rule, *trace); err != nil {
-					return nil, err
+				if !c.Flags().Changed("exponent") {
+					w.Routing.Exponent = 1
 				}
-				w.Cache, err = parseCache(f.cache)
-				return w, err
+				w.Routing, err = parseRouting(w.Routing, string(w.Routing.Rule), *trace)
+				return err
 			}
 		})
 }
 
-// routingRules are the words of --routing.
-var routingRules = []datasets.RoutingRule{datasets.RouteBalanced, datasets.RouteUniform, datasets.RouteZipf,
-	datasets.RouteOneHot, datasets.RouteAllOnOne, datasets.RouteTrace, datasets.RoutePowerLaw}
-
+// parseRouting is what --routing and --trace say.
 func parseRouting(r datasets.Routing, rule, trace string) (datasets.Routing, error) {
 	if trace != "" {
 		file, err := os.Open(trace)
@@ -249,7 +190,7 @@ func parseRouting(r datasets.Routing, rule, trace string) (datasets.Routing, err
 		}
 		return t.Routing(), nil
 	}
-	for _, known := range routingRules {
+	for _, known := range datasets.RoutingRules {
 		if rule == string(known) {
 			r.Rule = known
 			if known != datasets.RouteZipf && known != datasets.RoutePowerLaw {
@@ -261,7 +202,7 @@ func parseRouting(r datasets.Routing, rule, trace string) (datasets.Routing, err
 			return r, nil
 		}
 	}
-	return r, unknown("routing", rule, routingRules)
+	return r, unknown("routing", rule, datasets.RoutingRules)
 }
 
 func cacheFlag(c *cobra.Command, f *predictFlags, state datasets.Cache) {
