@@ -220,7 +220,7 @@ func parseCache(s string) (datasets.Cache, error) {
 func parseSize(s string) (int64, error) {
 	n, err := humanize.ParseBytes(s)
 	if err != nil || n > 1<<60 {
-		return 0, fmt.Errorf("size %q is none: write bytes, such as 8, 64KiB or 1GiB", s)
+		return 0, fmt.Errorf("size %q is not a number of bytes: write it, such as 8, 64KiB or 1GiB", s)
 	}
 	return int64(n), nil
 }
