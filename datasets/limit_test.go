@@ -2,6 +2,8 @@ package datasets
 
 import (
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -109,4 +111,19 @@ gemm/matmul fp32 m=7 n=7 k=7 ranks=7
 	if got != want {
 		t.Errorf("got\n%s", got)
 	}
+}
+
+// An operation with more columns of a kind than cells has room for is refused when
+// the program starts, with what to do.
+func TestTooManyColumnsAreRefused(t *testing.T) {
+	o := &Operation{}
+	for i := range len(cells{}.flags) + 1 {
+		o.Fields = append(o.Fields, Field{Column: fmt.Sprint("flag_", i), Kind: reflect.Bool})
+	}
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "9 columns of kind bool, and cells has room for 8") {
+			t.Error(text)
+		}
+	}()
+	layOut([]*Operation{o})
 }

@@ -106,6 +106,12 @@ func layOut(operations []*Operation) []*workloadColumn {
 			o.Fields[i].column = add(&o.Fields[i])
 		}
 	}
+	var c cells
+	for kind, room := range map[reflect.Kind]int{reflect.Int64: len(c.integers), reflect.String: len(c.texts), reflect.Float64: len(c.reals), reflect.Bool: len(c.flags)} {
+		if count[kind] > room {
+			panic(fmt.Sprintf("the operations have %d columns of kind %s, and cells has room for %d: make its array longer", count[kind], kind, room))
+		}
+	}
 	for _, o := range operations {
 		o.declares = make([]bool, len(all))
 		for _, f := range o.Fields {
