@@ -106,7 +106,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("Lookup(H100-SXM) = %s, %v", d.ID, err)
 	}
 	_, err := Lookup("h99")
-	if err == nil || !strings.Contains(err.Error(), `unknown device "h99": use one of a100-sxm-40, `) {
+	if err == nil || !strings.Contains(err.Error(), `unknown device "h99": use one of `) || !strings.Contains(err.Error(), " a100-sxm-40, ") {
 		t.Errorf("unknown device: %v", err)
 	}
 	// A caller that changes what it got must not change the catalogue.
@@ -329,7 +329,7 @@ func TestPartialDevice(t *testing.T) {
 		fp64 || d.PeakFLOPs[datasets.FP8].Value != 1978.9e12 || d.Cache(2).SizeBytes.Value != 50<<20 || d.Calibration != nil {
 		t.Errorf("%+v", d)
 	}
-	if _, err := Lookup("none"); err == nil || !strings.Contains(err.Error(), "use one of odd, a100-sxm-40") {
+	if _, err := Lookup("none"); err == nil || !strings.Contains(err.Error(), "use one of odd, ") {
 		t.Error(err)
 	}
 }
