@@ -85,7 +85,7 @@ func (w *witness) disturbance(median, halfWidth float64) (flag, why string) {
 	}
 	without := stats.Median(w.undisturbed)
 	if lost := 1 - without/median; lost > halfWidth {
-		return datasets.FlagShared, fmt.Sprintf("the workers were kept off their CPUs (preempted, stopped, or out of quota) for up to %.2g %% of the median", lost*100)
+		return datasets.FlagShared, fmt.Sprintf("the workers were kept off their CPUs (preempted, stopped, or out of quota) for up to %.0f %% of the median", lost*100)
 	}
 	return "", ""
 }

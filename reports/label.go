@@ -148,11 +148,15 @@ func (j *Joined) memoryShare() float64 {
 }
 
 // Interval is a measured median with the half width of its confidence interval
-// as a share: "12.3 µs ±0.4 %". Imported rows may have no interval.
+// as a share: "12.3 µs ±0.4 %", and "±>100 %" where it is wider than the
+// time itself. Imported rows may have no interval.
 func Interval(m *datasets.Measurement) string {
 	s := Seconds(m.TimeS)
-	if m.HighS > m.LowS && m.TimeS > 0 {
-		s += " ±" + Percent((m.HighS-m.LowS)/2/m.TimeS)
+	switch half := (m.HighS - m.LowS) / 2; {
+	case half > m.TimeS:
+		return s + " ±>100 %"
+	case half > 0 && m.TimeS > 0:
+		return s + " ±" + Percent(half/m.TimeS)
 	}
 	return s
 }

@@ -76,6 +76,26 @@ func (p *Page) List(items []string) {
 	p.begun = true
 }
 
+// Wrapped writes lines that are already laid out, and goes on below those that are
+// wider than the terminal: under the value where a line is a name, two spaces or more,
+// and a value, else four columns further in.
+func Wrapped(w io.Writer, lines string, width int) error {
+	p := NewTextPage(w, width)
+	for l := range strings.Lines(lines) {
+		l = strings.TrimRight(l, "\n")
+		rest := strings.TrimLeft(l, " ")
+		first := l[:len(l)-len(rest)]
+		hang := first + "    "
+		if _, value, ok := strings.Cut(rest, "  "); ok {
+			rest = strings.TrimLeft(value, " ")
+			first = strings.TrimSuffix(l, rest)
+			hang = strings.Repeat(" ", len(first))
+		}
+		p.wrapped(rest, first, hang)
+	}
+	return p.Err()
+}
+
 func (p *Page) wrapped(s, first, rest string) {
 	indent := first
 	for l := range strings.SplitSeq(text.WrapSoft(s, p.width-len(rest)), "\n") {

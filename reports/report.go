@@ -27,6 +27,8 @@ type Report struct {
 	Again []string
 
 	balanced map[string]float64
+	// tallied are an aggregate's counts by section.
+	tallied []*suiteTally
 	// devices and override are what rows were predicted with (DeviceOf).
 	devices  Devices
 	override string

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -118,10 +120,54 @@ func TestGolden(t *testing.T) {
 		return bytes.Clone(b.Bytes())
 	}
 	golden(t, "report.txt", render(Text(&b, r, TextOptions{Rows: 0})))
+	golden(t, "brief.txt", render(Brief(&b, r, TextOptions{Files: []string{"results/night.parquet"}})))
 	golden(t, "report_worst.txt", render(Text(&b, r, TextOptions{Rows: 1})))
 	golden(t, "report.md", render(Markdown(&b, r, 0)))
 	golden(t, "report.json", render(JSON(&b, r)))
 	golden(t, "explain.txt", render(Explain(&b, r, "m=1024 n=12288")))
+}
+
+// TestBriefFitsAScreen: at most 45 lines of 80 columns, whatever the devices, files and
+// notes are called, and however many sections there are.
+func TestBriefFitsAScreen(t *testing.T) {
+	r := sample()
+	meta := r.Runs[0].Meta
+	meta.Profile = "quick"
+	meta.Notes = slices.Repeat([]string{strings.Repeat("a long note ", 20)}, 9)
+	r.Again = slices.Repeat([]string{strings.Repeat("a reason ", 20)}, 9)
+	var rows []datasets.Row
+	for device := range 9 {
+		for _, j := range r.Rows {
+			row := *j.Row
+			row.DeviceID = fmt.Sprint("a device with a rather long name, number ", device)
+			row.Measurement.Flags = []string{datasets.FlagShared, datasets.FlagDrift, datasets.FlagUnsteady, datasets.FlagWarmup}
+			if row.Measurement.Usable() {
+				row.Measurement.Verdict = datasets.Flagged
+			}
+			rows = append(rows, row)
+		}
+	}
+	r, err := New([]*datasets.Run{{Meta: meta, Rows: rows}}, datasets.Tiers, Catalogue(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range []int{80, 120} {
+		var b bytes.Buffer
+		if err := Brief(&b, r, TextOptions{Width: width, Files: []string{"results/20261129T144751Z-bea6ed47103b.parquet"}}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "\n"); n > 45 || n < 30 {
+			t.Errorf("%d lines", n)
+		}
+		for l := range strings.SplitSeq(b.String(), "\n") {
+			if w := text.StringWidthWithoutEscSequences(l); w > width {
+				t.Errorf("width %d: a line of %d columns: %s", width, w, l)
+			}
+			if i := strings.IndexFunc(l, unicode.IsControl); i >= 0 {
+				t.Errorf("control code in %q", l)
+			}
+		}
+	}
 }
 
 // TestTextFitsTheTerminal: no line is wider than asked, no control code, hence

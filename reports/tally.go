@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -57,6 +58,7 @@ type tally struct {
 	notPredicted map[Reason]int
 	cases        map[Reason]int
 	worst        map[section][]worstRow
+	suites       map[section]*suiteTally
 	fleet        *fleetTally
 
 	lastCell  cell
@@ -78,7 +80,7 @@ type worstRow struct {
 func newTally(tiers []datasets.Tier) *tally {
 	return &tally{tiers: tiers, r: &Report{Tiers: tiers, Aggregate: &Aggregate{QuantileAccuracy: sketchAccuracy, ExactValues: exactValues}},
 		hosts: map[string]bool{}, cells: map[cell][]distribution{}, notPredicted: map[Reason]int{}, cases: map[Reason]int{},
-		worst: map[section][]worstRow{}, fleet: newFleetTally(tiers)}
+		worst: map[section][]worstRow{}, suites: map[section]*suiteTally{}, fleet: newFleetTally(tiers)}
 }
 
 func (t *tally) add(p *Part) {
@@ -96,6 +98,12 @@ func (t *tally) add(p *Part) {
 	for i := range p.Rows {
 		j := &p.Rows[i]
 		countCase(t.cases, j)
+		m := &j.Row.Measurement
+		at := section{m.Source, m.Origin.Tool, j.Row.DeviceID, j.Row.Workload.Suite()}
+		if t.suites[at] == nil {
+			t.suites[at] = &suiteTally{section: at}
+		}
+		t.suites[at].add(t.r, j, nil)
 		if !j.Row.Measurement.Usable() {
 			continue
 		}
@@ -147,14 +155,11 @@ func (t *tally) report() *Report {
 	r.Groups = groupsOf(rollUp(t.cells), t.tiers)
 	r.NotPredicted, r.Cases = sortedReasons(t.notPredicted), sortedReasons(t.cases)
 	r.Fleet = t.fleet.fleet()
-	var sections []section
-	for s := range t.worst {
-		sections = append(sections, s)
-	}
-	slices.SortFunc(sections, func(a, b section) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.tool, b.tool), cmp.Compare(a.device, b.device), cmp.Compare(a.suite, b.suite))
+	sections := slices.SortedFunc(maps.Keys(t.suites), func(a, b section) int {
+		return cmp.Or(sourceOrder(a.source)-sourceOrder(b.source), cmp.Compare(a.tool, b.tool), cmp.Compare(a.device, b.device), suiteOrder(a.suite)-suiteOrder(b.suite))
 	})
 	for _, s := range sections {
+		r.tallied = append(r.tallied, t.suites[s])
 		for _, j := range t.worst[s] {
 			r.Rows = append(r.Rows, j.row)
 		}

@@ -24,6 +24,8 @@ type TextOptions struct {
 	// more; negative is all, and 0 the default: tables of up to defaultRows are
 	// shown whole, of longer ones the worst defaultWorst.
 	Rows int
+	// Files are the paths that the rows came from, for Brief's next commands.
+	Files []string
 }
 
 const defaultRows, defaultWorst = 120, 10
@@ -54,7 +56,7 @@ func Text(w io.Writer, r *Report, o TextOptions) error {
 		v.section(r, &s)
 	}
 	v.summary(r)
-	v.reasons("Failed, skipped and flagged cases", r.Cases)
+	v.reasons("Failed, skipped and flagged (~) cases", r.Cases)
 	v.reasons("Not predicted", r.NotPredicted)
 	return out.err
 }
@@ -206,8 +208,7 @@ func rowCells(r *Report, j *Joined) [7]string {
 	name, measured := Label(j.Row.Workload), Interval(&j.Row.Measurement)
 	left, right := r.Extras(j)
 	if len(j.Row.Measurement.Flags) > 0 {
-		left += "\n[" + Clean(strings.Join(j.Row.Measurement.Flags, ", ")) + "]"
-		left = strings.TrimPrefix(left, "\n")
+		name = "~ " + name
 	}
 	if right != "" {
 		measured += "\n" + right

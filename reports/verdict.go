@@ -49,7 +49,7 @@ func (r *Report) Verdicts() []Verdict {
 		v.Off = r.judgeSuites(v, &dev)
 		if n := countVerdict(s.Rows, datasets.Failed); n > 0 {
 			v.Off = true
-			v.add(plural(n, "case") + " failed")
+			v.add(Plural(n, "case") + " failed")
 		}
 		if n, all := countVerdict(s.Rows, datasets.Flagged), len(measuredRows(s.Rows)); n > 0 && 4*n >= all {
 			v.add(fmt.Sprintf("%s of %s cases are flagged (%s), so small differences mean nothing here", Count(n), Count(all), flagsOf(s.Rows)))
@@ -227,9 +227,9 @@ func (r *Report) off(suite datasets.Suite, rows []judged, bias float64) string {
 		}
 	}
 	tier := r.Tiers[rows[0].tier]
-	s := fmt.Sprintf("%s takes %s than predicted (median of %s, %s tier)", suite, difference, plural(len(rows), "row"), tier)
+	s := fmt.Sprintf("%s takes %s than predicted (median of %s, %s tier)", suite, difference, Plural(len(rows), "row"), tier)
 	if tier == datasets.TierDatasheet {
-		s = fmt.Sprintf("%s takes %s × its datasheet roofline (median of %s; no better prediction is at hand)", suite, threeDigits(1/(1+bias)), plural(len(rows), "row"))
+		s = fmt.Sprintf("%s takes %s × its datasheet roofline (median of %s; no better prediction is at hand)", suite, threeDigits(1/(1+bias)), Plural(len(rows), "row"))
 	}
 	if term, k := most(binds); term != "" && 2*k >= n && n > 1 {
 		s += fmt.Sprintf(", mostly where %s binds", words(term))
@@ -274,7 +274,7 @@ func (r *Report) allReduceVerdict(rows []judged, dev *datasets.Device) string {
 	})
 	c := largest.row.Row.Workload.(datasets.Collective)
 	bus := float64(c.SizeBytes) / largest.row.Row.Measurement.TimeS * c.BusFactor()
-	s := fmt.Sprintf("all-reduce at %d ranks is %s below its predicted bandwidth (median of %s; bus %s at %s)", ranks, wholePercent(-bias), plural(len(most), "row"), BytesPerSecond(bus), Bytes(float64(c.SizeBytes)))
+	s := fmt.Sprintf("all-reduce at %d ranks is %s below its predicted bandwidth (median of %s; bus %s at %s)", ranks, wholePercent(-bias), Plural(len(most), "row"), BytesPerSecond(bus), Bytes(float64(c.SizeBytes)))
 	// A ring over links alone reaches no more than 0.8 of them (predict/collective.go).
 	if link := dev.LinkBandwidth.Value; dev.SwitchReduces && link > 0 && bus <= 0.8*link {
 		s += ": no more than a ring over the links gives, in-switch reduction looks off"
@@ -319,7 +319,8 @@ func words(term string) string { return strings.ReplaceAll(Clean(term), "_", " "
 
 func wholePercent(ratio float64) string { return fmt.Sprintf("%.0f %%", ratio*100) }
 
-func plural(n int, thing string) string {
+// Plural counts things: "1 row", "2,000 rows".
+func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

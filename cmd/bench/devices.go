@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -28,18 +29,18 @@ and what cannot run here and why. It measures nothing but the CPU's clock.`,
 		Example: "  bench devices",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			if err := showHost(out); err != nil {
+			var out bytes.Buffer
+			if err := showHost(&out); err != nil {
 				return nothingMeasured("%w", err)
 			}
-			showGPUs(out)
+			showGPUs(&out)
 			if unfinished := datasets.Unfinished(defaultOut); len(unfinished) > 0 {
-				fmt.Fprintln(out, "unfinished runs")
+				fmt.Fprintln(&out, "unfinished runs")
 				for _, u := range unfinished {
-					fmt.Fprintf(out, "  %s\n", u)
+					fmt.Fprintf(&out, "  %s\n", u)
 				}
 			}
-			return nil
+			return reports.Wrapped(cmd.OutOrStdout(), out.String(), width(cmd))
 		},
 	}
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"bench/datasets"
@@ -16,11 +15,15 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress tells of each finished case: a bar with the time left on a
-// terminal, a plain line a case elsewhere.
+// progress tells how far a run is: a bar with the time left on a terminal, a
+// plain line a suite elsewhere.
 type progress struct {
 	w   io.Writer
 	bar *progressbar.ProgressBar
+	// name is the suite that goes on, with its counts and its last case.
+	name                     string
+	cases, disturbed, failed int
+	last                     microbench.Progress
 }
 
 func newProgress(w io.Writer, total int) *progress {
@@ -40,24 +43,32 @@ func (p *progress) add(now microbench.Progress) {
 		p.bar.Set(now.Done)
 		return
 	}
-	m := &now.Row.Measurement
-	line := fmt.Sprintf("[%*d/%d] %s", len(fmt.Sprint(now.Total)), now.Done, now.Total, now.Row.Workload.Key())
+	name := string(now.Row.Workload.Suite())
 	if now.Again {
-		line += " again"
+		name = "disturbed cases again"
 	}
-	if m.Usable() {
-		line += fmt.Sprintf("  %s ±%s", reports.Seconds(m.TimeS), reports.Percent((m.HighS-m.LowS)/2/m.TimeS))
+	if name != p.name {
+		p.flush()
+		p.name, p.cases, p.disturbed, p.failed = name, 0, 0, 0
 	}
-	if m.Verdict != datasets.OK {
-		line += "  " + string(m.Verdict)
+	p.last = now
+	p.cases++
+	switch now.Row.Measurement.Verdict {
+	case datasets.Flagged:
+		p.disturbed++
+	case datasets.Failed:
+		p.failed++
 	}
-	if len(m.Flags) > 0 {
-		line += " (" + strings.Join(m.Flags, ", ") + ")"
+}
+
+// flush writes the line of a suite that has ended.
+func (p *progress) flush() {
+	if p.cases == 0 {
+		return
 	}
-	if m.Reason != "" {
-		line += ": " + m.Reason
-	}
-	fmt.Fprintln(p.w, reports.Clean(line))
+	fmt.Fprintf(p.w, "[%d/%d] %s: cases %d, disturbed %d, failed %d; %s left\n", p.last.Done, p.last.Total, p.name,
+		p.cases, p.disturbed, p.failed, p.last.Left.Round(time.Second))
+	p.cases = 0
 }
 
 // say tells of what comes next.
@@ -65,10 +76,12 @@ func (p *progress) say(line string) {
 	if p.bar != nil {
 		p.bar.Clear()
 	}
+	p.flush()
 	fmt.Fprintln(p.w, reports.Clean(line))
 }
 
 func (p *progress) end() {
+	p.flush()
 	if p.bar != nil {
 		p.bar.Finish()
 	}

@@ -171,8 +171,13 @@ Rows of several hosts are compared node by node, and outliers named. More than
 			if err != nil {
 				return err
 			}
-			if explain != "" {
+			switch {
+			case explain != "":
 				render = func(w io.Writer, r *reports.Report) error { return reports.Explain(w, r, explain) }
+			case format == "text" && limit == 0 && !fleet:
+				render = func(w io.Writer, r *reports.Report) error {
+					return reports.Brief(w, r, reports.TextOptions{Width: width(cmd), Files: args})
+				}
 			}
 			return output(cmd, out, func(w io.Writer) error { return render(w, r) })
 		},
@@ -182,7 +187,7 @@ Rows of several hosts are compared node by node, and outliers named. More than
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
 	c.Flags().StringVar(&explain, "explain", "", "how the rows with this key, or part of one, came about: samples, interval, terms, error")
 	c.Flags().BoolVar(&fleet, "fleet", false, "the nodes alone: one line each, against the fleet and against the prediction")
-	c.Flags().StringVar(&rows, "rows", "", "rows that a table shows at most, or all (default 120, or the worst 10 of more)")
+	c.Flags().StringVar(&rows, "rows", "", "tables of rows in place of the summary: so many of the worst a table, or all")
 	return c
 }
 

@@ -157,10 +157,9 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := reports.Text(out, report, reports.TextOptions{Width: width(cmd)}); err != nil {
+	if err := reports.Brief(out, report, reports.TextOptions{Width: width(cmd), Files: []string{file}}); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%d cases are in %s\n", len(result.Rows), file)
 	return session.Outcome(result)
 }
 

@@ -204,7 +204,7 @@ func (r *Result) againstHistory(night []*datasets.Run, rows []reports.Joined, h 
 		r.Findings[at].judgeChange(adjusted[i], o)
 	}
 	if r.History < LeastNights {
-		r.Notes = append(r.Notes, fmt.Sprintf("The history holds %d nights: %d are needed, and some 20 to see small changes.", r.History, LeastNights))
+		r.Notes = append(r.Notes, fmt.Sprintf("The history holds %s: %d are needed, and some 20 to see small changes.", reports.Plural(r.History, "night"), LeastNights))
 	}
 }
 
@@ -242,7 +242,7 @@ func (f *Finding) night(k int) string {
 	}
 	at := len(f.past) - (k - 1)
 	if at < 0 || at >= len(f.past) {
-		return fmt.Sprintf("%d nights", k)
+		return reports.Plural(k, "night")
 	}
 	m := &f.past[at].run.Meta
 	if m.StartUnixS == 0 {

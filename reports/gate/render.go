@@ -31,7 +31,7 @@ func (f *Finding) Sentence() string {
 	switch f.Outcome {
 	case Fail, Improved, Waived:
 		if f.Since != "" {
-			s += fmt.Sprintf(", since %s, after %d nights", f.Since, f.Before)
+			s += fmt.Sprintf(", since %s, after %s", f.Since, reports.Plural(f.Before, "night"))
 		}
 		if f.Against == AgainstModel {
 			s += fmt.Sprintf("; the known error is %s, and %s with its margin (%s)", reports.SignedPercent(f.KnownError-1), reports.SignedPercent(f.Limit-1), f.Known)
@@ -135,7 +135,7 @@ func (r *Result) subject() string {
 	}
 	var against []string
 	if r.History > 0 {
-		against = append(against, fmt.Sprintf("%d nights before", r.History))
+		against = append(against, reports.Plural(r.History, "night")+" before")
 	}
 	if r.Options.Model {
 		against = append(against, "the model")

@@ -154,6 +154,12 @@ type Expected struct {
 	Why, Source string
 }
 
+// Usual is what published machines need of a workload whose datasheet's bound is given; false
+// where nothing is published.
+func Usual(d *datasets.Device, w datasets.Workload, bound datasets.Prediction) (Expected, bool) {
+	return byShares(d, w, bound)
+}
+
 // byShares is what is expected where the datasheet's bound and published shares
 // of it are all that is known.
 func byShares(d *datasets.Device, w datasets.Workload, bound datasets.Prediction) (Expected, bool) {

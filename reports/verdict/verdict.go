@@ -9,6 +9,7 @@ package verdict
 
 import (
 	"math"
+	"slices"
 
 	"bench/datasets"
 )
@@ -50,10 +51,24 @@ func Judge(m *datasets.Measurement, e Expected) (word Word, faster bool) {
 		soonest = min(t, m.LowS)
 	}
 	switch {
-	case soonest > e.HighS && t <= e.FloorS:
+	case soonest > e.HighS && (t <= e.FloorS || soonest <= e.HighS*slowdown(m)):
 		return CantSay, false
 	case soonest > e.HighS:
 		return Slow, false
 	}
 	return AsExpected, t < e.LowS
+}
+
+// slowdown is how many times longer a disturbance can have made a row. A neighbour or a
+// lowered clock may halve the speed; more is allowed only where the readings say so.
+func slowdown(m *datasets.Measurement) float64 {
+	disturbed := slices.ContainsFunc(m.Flags, func(f string) bool {
+		return f == datasets.FlagShared || f == datasets.FlagDrift || f == datasets.FlagThrottled
+	})
+	if !disturbed {
+		return 1
+	}
+	c := &m.Conditions
+	left := max(1-c.StealRatio-c.OtherCPURatio, 0.01)
+	return max(2, c.SentinelRatio, 1/left)
 }
