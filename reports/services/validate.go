@@ -271,7 +271,14 @@ func (v *Validation) fit() {
 	wait.Wait()
 }
 
+//
+// Where an engine ran dense models too, those alone are fitted: what the experts'
+// kernels lack is not the host's.
 func fitHost(id string, collections []*Collection) serving.Host {
+	dense := slices.DeleteFunc(slices.Clone(collections), func(c *Collection) bool { return c.Model.Experts > 1 })
+	if len(dense) > 0 {
+		collections = dense
+	}
 	rough := collections[0].Engine.Rough()
 	first := rough.HostStepS
 	if rough.Eager {
