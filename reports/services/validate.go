@@ -271,8 +271,7 @@ func (v *Validation) fit() {
 	wait.Wait()
 }
 
-//
-// Where an engine ran dense models too, those alone are fitted: what the experts'
+// fitHost fits one engine's. Where it ran dense models too, those alone count: what the experts'
 // kernels lack is not the host's.
 func fitHost(id string, collections []*Collection) serving.Host {
 	dense := slices.DeleteFunc(slices.Clone(collections), func(c *Collection) bool { return c.Model.Experts > 1 })
