@@ -280,10 +280,10 @@ func (s *series) at(i int) datasets.Workload {
 // widest is how much slower than predicted a row may be and still be called sound.
 const widest = 1.9
 
-// expect is what is expected of a workload: by the most informed tier that knows its
+// Expect is what is expected of a workload: by the most informed tier that knows its
 // range; of transfers and collectives, what published machines reach as well, since
 // one machine's calibration is not everyone's.
-func expect(d *datasets.Device, w datasets.Workload) (Expected, string) {
+func Expect(d *datasets.Device, w datasets.Workload) (Expected, string) {
 	bound := predict.New(*d, datasets.TierDatasheet).Predict(w)
 	e, ok := byShares(d, w, bound)
 	switch w.(type) {
@@ -369,7 +369,7 @@ func medianTime(points []point) float64 {
 // that is off.
 func (c *Checker) matrix(s *series, d datasets.Device, f Finding) []Finding {
 	w := s.at(0)
-	e, why := expect(&d, w)
+	e, why := Expect(&d, w)
 	t := medianTime(s.points)
 	if why != "" {
 		f.Measured, f.Unit = rate(w, t)

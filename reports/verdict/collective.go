@@ -44,7 +44,7 @@ func (c *Checker) collective(s *series, d datasets.Device, w datasets.Collective
 		}
 		words, all = append(words, word), append(all, found)
 		if w, _ := s.largest(); true {
-			if e, why := expect(&dev, w); why == "" {
+			if e, why := Expect(&dev, w); why == "" {
 				typical, unit := rate(w, e.TypicalS)
 				figures = append(figures, fmt.Sprintf("%s: %.0f %s", sys.Cards(), typical, unit))
 			}
@@ -103,7 +103,7 @@ func (c *Checker) bySize(s *series, d datasets.Device, w datasets.Collective, f 
 	if spans(&d, w) {
 		o = manyNodes
 	}
-	e, why := expect(&d, w)
+	e, why := Expect(&d, w)
 	if why != "" {
 		f.Verdict, f.Why = CantSay, why
 		f.Measured, f.Unit = rate(s.largest())
@@ -143,7 +143,7 @@ func (c *Checker) bySize(s *series, d datasets.Device, w datasets.Collective, f 
 func (s *series) bandwidth(d *datasets.Device, f Finding) Finding {
 	at := s.middle(d)
 	w, t := s.at(at), s.points[at].timeS
-	e, _ := expect(d, w)
+	e, _ := Expect(d, w)
 	word, faster := Judge(&datasets.Measurement{TimeS: t}, e)
 	f.fill(w, t, e, word, faster)
 	f.Where = sizes(s.points)
@@ -178,7 +178,7 @@ func (s *series) latency(d *datasets.Device, f Finding) Finding {
 	slices.SortFunc(order, func(a, b point) int { return cmp.Compare(a.timeS, b.timeS) })
 	one := series{first: s.first, points: []point{order[len(order)/2]}}
 	w, t := one.at(0), one.points[0].timeS
-	e, _ := expect(d, w)
+	e, _ := Expect(d, w)
 	word, faster := Judge(&datasets.Measurement{TimeS: t}, e)
 	e.Why = "launches without a graph, a busy host, or a slow path between ranks"
 	f.fill(w, t, e, word, faster)
@@ -191,7 +191,7 @@ func (s *series) latency(d *datasets.Device, f Finding) Finding {
 func (s *series) between(d *datasets.Device, f Finding, aside bool) Finding {
 	at := s.middle(d)
 	w, t := s.at(at), s.points[at].timeS
-	e, _ := expect(d, w)
+	e, _ := Expect(d, w)
 	word, faster := Judge(&datasets.Measurement{TimeS: t / 1.5}, e)
 	if f.Where = sizes(s.points); word == AsExpected {
 		word = CantSay

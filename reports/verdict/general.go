@@ -41,7 +41,7 @@ func (c *Checker) general(s *series, d datasets.Device, f Finding) []Finding {
 	above, faster := 0, 0
 	for i := range s.points {
 		w := s.at(i)
-		e, why := expect(&d, w)
+		e, why := Expect(&d, w)
 		if v, ok := w.(datasets.Serve); ok {
 			e, why = expectService(d, v, s.stack)
 		}

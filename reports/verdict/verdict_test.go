@@ -37,7 +37,7 @@ func TestHalfTheRightFigureIsNeverAsExpected(t *testing.T) {
 	cases, cant := 0, 0
 	for _, d := range catalog.Devices() {
 		for _, w := range workloads(d) {
-			e, why := expect(&d, w)
+			e, why := Expect(&d, w)
 			if why != "" {
 				continue // no figure of the kind is known of this device
 			}
@@ -48,7 +48,7 @@ func TestHalfTheRightFigureIsNeverAsExpected(t *testing.T) {
 					if s, ok := w.(datasets.Collective); ok && s.Nodes > 1 {
 						dev := d
 						systems[0].Apply(&dev)
-						e, _ = expect(&dev, w)
+						e, _ = Expect(&dev, w)
 					}
 				}
 				c.Add(&datasets.Row{Workload: w, DeviceID: d.ID, Measurement: datasets.Measurement{Source: datasets.SourceImported, Verdict: datasets.OK, TimeS: seconds}}, &d)
