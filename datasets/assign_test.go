@@ -126,7 +126,7 @@ func TestPowerLaw(t *testing.T) {
 	worst := func(exponent float64) float64 {
 		sum := 0.0
 		for seed := range uint64(50) {
-			loads := Routing{Rule: RoutePowerLaw, Exponent: exponent, Seed: seed}.powerLawLoads(1024, 64, 2)
+			loads := PowerLawLoads(Routing{Seed: seed}.random(), exponent, 1024, 64, 2)
 			if slices.Max(loads) > 1024 || slices.Min(loads) < 0 {
 				t.Fatalf("loads out of bounds: %v", loads)
 			}
@@ -138,8 +138,13 @@ func TestPowerLaw(t *testing.T) {
 		t.Errorf("imbalance %g at exponent 0 and %g at 1.2", a, b)
 	}
 	// Top-4 of 4 experts: the bound of one choice a token makes all equal.
-	if loads := (Routing{Rule: RoutePowerLaw, Exponent: 1.2}).powerLawLoads(10, 4, 4); !slices.Equal(loads, []int64{10, 10, 10, 10}) {
+	if loads := PowerLawLoads(Routing{}.random(), 1.2, 10, 4, 4); !slices.Equal(loads, []int64{10, 10, 10, 10}) {
 		t.Errorf("bounded loads %v", loads)
+	}
+	// All draws but one of 2 tokens for top-8 of 256 round to 0, and the 15 choices
+	// that are left go to the first experts, neighbours, not to the largest draws.
+	if loads := PowerLawLoads(Routing{}.random(), 1.2, 2, 256, 8); slices.Min(loads[:15]) != 1 || slices.Max(loads) != 1 {
+		t.Errorf("loads of rounding alone: %v", loads)
 	}
 }
 

@@ -193,20 +193,12 @@ func expectedBlocks(n int64, p float64, height int64) float64 {
 // powerLawDraws is over how many draws a power law's loads are averaged.
 const powerLawDraws = 8
 
-// powerLawLoad draws loads as aiconfigurator's collector does: from a density
-// of x^−exponent between 1 and 0.8 × tokens where there are more choices than
-// experts, else between 0.01 and 2; scaled to tokens × topK, rounded, at most
-// one choice a token. What rounding leaves over goes to the experts in the
-// order of their index: at 2 tokens over 8 ranks of DeepSeek-V3 the measured
-// rank takes as long as 16 awake experts, all that there are, which only
-// neighbours can be.
+// powerLawLoad averages draws of datasets.PowerLawLoads.
 func powerLawLoad(k *loadKey) RankLoad {
 	var sum RankLoad
-	loads := make([]int64, k.experts)
-	draws := make([]float64, k.experts)
 	local := int(k.experts) / k.ep
 	for seed := range uint64(powerLawDraws) {
-		drawPowerLaw(k, rand.New(rand.NewPCG(seed, 0)), draws, loads)
+		loads := datasets.PowerLawLoads(rand.New(rand.NewPCG(seed, 0)), k.exponent, k.tokens, k.experts, k.topK)
 		most, at := int64(-1), 0
 		for r := 0; r < k.ep; r++ {
 			rows := int64(0)
@@ -226,42 +218,6 @@ func powerLawLoad(k *loadKey) RankLoad {
 		}
 	}
 	return sum
-}
-
-func drawPowerLaw(k *loadKey, r *rand.Rand, draws []float64, loads []int64) {
-	low, high := 0.01, 2.0
-	if k.tokens*k.topK > k.experts {
-		low, high = 1, max(0.8*float64(k.tokens), 1)
-	}
-	sum, e := 0.0, 1-k.exponent
-	for i := range draws {
-		// The inverse of the distribution function.
-		u := r.Float64()
-		if e == 0 {
-			draws[i] = low * math.Pow(high/low, u)
-		} else {
-			l, h := math.Pow(low, e), math.Pow(high, e)
-			draws[i] = math.Pow(l+(h-l)*u, 1/e)
-		}
-		sum += draws[i]
-	}
-	over := k.tokens * k.topK
-	for i, x := range draws {
-		loads[i] = min(int64(math.RoundToEven(x/sum*float64(k.tokens*k.topK))), k.tokens)
-		over -= loads[i]
-	}
-	for over != 0 {
-		for i := range loads {
-			switch {
-			case over > 0 && loads[i] < k.tokens:
-				loads[i]++
-				over--
-			case over < 0 && loads[i] > 0:
-				loads[i]--
-				over++
-			}
-		}
-	}
 }
 
 // drawnLoad follows one assignment of every token.
