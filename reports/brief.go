@@ -318,8 +318,15 @@ func (b *brief) several() bool {
 	return slices.ContainsFunc(b.suites, func(s *suiteTally) bool { return s.where() != b.suites[0].where() })
 }
 
-func (b *brief) verdicts() {
-	b.space()
+// Answers are the verdicts of the suites, a line for each word, the worst first: the
+// same in the terminal, on the page and in Markdown.
+func (r *Report) Answers() []string {
+	b := brief{Page: NewTextPage(io.Discard, 0), r: r, suites: r.tallies()}
+	return b.answers(math.MaxInt)
+}
+
+// answers are at most so many lines; the last then tells of what is left.
+func (b *brief) answers(most int) []string {
 	type judged struct{ suite, where, why string }
 	by := map[verdict.Word][]judged{}
 	for _, s := range b.suites {
@@ -353,8 +360,8 @@ func (b *brief) verdicts() {
 				said += ", "
 			}
 		}
-		if len(lines) == briefVerdicts {
-			lines[briefVerdicts-1] = text.Snip(lines[briefVerdicts-1], b.width/2, "…") + "; " + said
+		if len(lines) == most {
+			lines[most-1] = text.Snip(lines[most-1], b.width/2, "…") + "; " + said
 			break
 		}
 		lines = append(lines, said)
@@ -362,7 +369,12 @@ func (b *brief) verdicts() {
 	if len(lines) == 0 {
 		lines = append(lines, "CAN'T SAY: the input holds no rows")
 	}
-	for _, l := range lines {
+	return lines
+}
+
+func (b *brief) verdicts() {
+	b.space()
+	for _, l := range b.answers(briefVerdicts) {
 		b.cut(l)
 	}
 	if f := b.r.Fleet; f != nil {

@@ -28,6 +28,10 @@ func Markdown(w io.Writer, r *Report, rows int) error {
 	}
 	out := &sink{w: w}
 	out.printf("# bench report\n\n")
+	for _, line := range r.Answers() {
+		word, said, _ := strings.Cut(Clean(line), ": ")
+		out.printf("**%s**: %s\n\n", EscapeMarkdown(word), EscapeMarkdown(said))
+	}
 	for _, v := range r.Verdicts() {
 		out.printf("- **%s** %s\n", EscapeMarkdown(v.Subject.Name), EscapeMarkdown(v.Text()))
 	}

@@ -11,6 +11,7 @@ import (
 	"bench/datasets"
 	"bench/reports"
 	"bench/reports/figure"
+	"bench/reports/verdict"
 )
 
 //go:embed page.html
@@ -31,6 +32,7 @@ type page struct {
 	Style       template.CSS
 	Script      template.JS
 	Notice      string
+	Answers     []answer
 	Verdicts    []reports.Verdict
 	Summary     *grid
 	Sections    []section
@@ -112,6 +114,7 @@ func Write(w io.Writer, r *reports.Report) error {
 		Style:    template.CSS(figure.Style() + pageCSS),
 		Script:   template.JS(pageJS),
 		Notice:   b.notice(),
+		Answers:  answers(r),
 		Verdicts: r.Verdicts(),
 		Summary:  b.summary(),
 		Sections: b.sections(),
@@ -120,6 +123,24 @@ func Write(w io.Writer, r *reports.Report) error {
 		Runs: b.runs(),
 	}
 	return pageTemplate.Execute(w, &p)
+}
+
+// answer is one line of the verdict, and how it looks.
+type answer struct{ Word, Text, Class string }
+
+func answers(r *reports.Report) (out []answer) {
+	for _, line := range r.Answers() {
+		word, said, _ := strings.Cut(reports.Clean(line), ": ")
+		a := answer{Word: word, Text: said}
+		switch verdict.Word(strings.ToLower(word)) {
+		case verdict.Slow, verdict.Broken:
+			a.Class = "off"
+		case verdict.CantSay:
+			a.Class = "unsure"
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // title names what the page is about.
