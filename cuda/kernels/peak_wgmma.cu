@@ -27,6 +27,8 @@ constexpr int peak_restart = 32;
 		const unsigned long long at_b = wgmma_descriptor(wgmma_address(tile_b)); \
 		constexpr int step = wgmma_step_bytes / 16; \
 		accumulator sum[128] = {}; \
+		/* Eight wgmma a batch keep the tensor cores busy. Unrolled further, ptxas takes many seconds an entry. */ \
+		_Pragma("unroll 1") \
 		for (int pass = 0; pass < passes; pass += 2) { \
 			wgmma_fence(); \
 			wgmma(sum, at_a, at_b, pass % peak_restart); \
