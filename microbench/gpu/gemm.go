@@ -132,7 +132,8 @@ func (p *product) enqueue(s *cuda.Stream, i int64) error {
 }
 
 // Each proposal is run trialRuns times, of trialSeconds or one product, after one
-// that loads its kernel.
+// without a hold, which loads its kernel: a library that loads lazily may wait for the
+// GPU to be idle, which a held one never is (nvbench, issues 136 and 240).
 const (
 	trialRuns    = 3
 	trialSeconds = 2e-3
@@ -156,10 +157,8 @@ func (b *Backend) fastest(plan *cublaslt.Plan, w work) (timed int, err error) {
 		plan.Use = i
 		c := b.newCase(w)
 		var t microbench.Timing
-		for range 2 {
-			if t, err = c.Batch(1); err != nil {
-				break
-			}
+		if err = errors.Join(c.enqueue(c.gpus[0].stream, 0), c.wait()); err == nil {
+			t, err = c.Batch(1)
 		}
 		if declined(err) {
 			continue // a proposal that does not run on this GPU is the library's mistake, not ours

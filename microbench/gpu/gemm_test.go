@@ -3,8 +3,11 @@ package gpu
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"bench/cuda"
+	"bench/cuda/cublaslt"
 	"bench/cuda/fakedriver"
 	"bench/datasets"
 	"bench/microbench"
@@ -132,4 +135,44 @@ func TestPeakRunsWithoutTheLibrary(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	checkAll(t, b, datasets.GEMM{Kernel: "peak", Type: datasets.FP16, Ops: 2 << 25, Ranks: 1})
+}
+
+// The first launch of each proposal, which may load its kernel and wait for an idle
+// GPU, is not behind a hold; the timed ones are.
+func TestProposalsAreFirstRunWithoutAHold(t *testing.T) {
+	t.Setenv("CUDA_MODULE_LOADING", "LAZY")
+	b := withLibrary(t, nil)
+	if got := b.Environment()["CUDA_MODULE_LOADING"]; got != "LAZY" {
+		t.Errorf("CUDA_MODULE_LOADING is recorded as %q", got)
+	}
+	g := b.gpus[0]
+	handle, err := g.cublasLt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := handle.Plan(cublaslt.Product{M: 16, N: 16, K: 16, Type: "bf16", TransposeB: true}, proposals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	arena := b.memory()
+	p := arena.alloc(3 * 512)
+	defer arena.free()
+	held := map[int][]bool{} // by proposal, launch for launch
+	enqueue := func(s *cuda.Stream, _ int64) error {
+		held[plan.Use] = append(held[plan.Use], g.hold != nil && atomic.LoadUint32(g.hold.flag) == 0)
+		return plan.Enqueue(s, p, p+512, p+1024, 1, 0)
+	}
+	timed, err := b.fastest(plan, work{enqueue: enqueue})
+	if err != nil || timed != 3 || len(held) != 3 {
+		t.Fatalf("%d timed of %d: %v", timed, len(held), err)
+	}
+	for i, launches := range held {
+		for n, h := range launches {
+			if h != (n > 0) {
+				t.Errorf("proposal %d: launch %d behind a hold: %v", i, n, h)
+				break
+			}
+		}
+	}
 }

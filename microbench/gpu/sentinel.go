@@ -1,9 +1,11 @@
 package gpu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"bench/cuda"
@@ -62,6 +64,8 @@ func (b *Backend) Environment() map[string]string {
 		"libcuda":  "CUDA " + cuda.VersionText(b.driver.Version()) + " at " + b.driver.Path(),
 		"kernels":  kernelsText(d.Major, d.Minor),
 		"operands": "random",
+		// When kernels are loaded; not set is the driver's default, lazy from CUDA 12.2 on.
+		"CUDA_MODULE_LOADING": cmp.Or(os.Getenv("CUDA_MODULE_LOADING"), "not set"),
 	}
 	if b.options.Zeros {
 		env["operands"] = "zeros"
