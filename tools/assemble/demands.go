@@ -23,11 +23,18 @@ const (
 	vectorShare = 0.98
 )
 
+// maxAssembleS is the most CPU seconds of ptxas an entry: a driver without this code in
+// its cache takes as long, within a case's time.
+const maxAssembleS = 5
+
 // faults says what a kernel does that would cost it its ceiling; ptxas
 // assembles it all the same.
 func (k kernel) faults() (out []string) {
 	if k.spills > 0 {
 		out = append(out, fmt.Sprintf("%d bytes of registers are spilled", k.spills))
+	}
+	if k.cpuS > maxAssembleS {
+		out = append(out, fmt.Sprintf("ptxas takes %.1f CPU s an entry of its file, more than %d", k.cpuS, maxAssembleS))
 	}
 	if k.serialized {
 		out = append(out, "ptxas has serialized its wgmma instructions")

@@ -41,6 +41,8 @@ func TestHotLoopsThatCostTheCeilingAreRefused(t *testing.T) {
 		{"bench_peak_mma_bf16", body(mma, times(1, "MOV R1, R2"), end), kernel{}, "32 of the 36 instructions of its hot loop are of the tensor cores, fewer than 90 %"},
 		{"bench_peak_mma_bf16", times(40, "EXIT"), kernel{}, "0 of the 0 instructions"},
 		{"bench_peak_mma_bf16", body(mma, end), kernel{spills: 8}, "8 bytes of registers are spilled"},
+		{"bench_peak_mma_bf16", body(mma, end), kernel{cpuS: 4.9}, ""},
+		{"bench_peak_mma_bf16", body(mma, end), kernel{cpuS: 12}, "ptxas takes 12.0 CPU s an entry of its file, more than 5"},
 		{"bench_peak_mma_bf16", body(mma, times(1, "LDL R1, [R2]"), end[1:]), kernel{}, "uses local memory (LDL)"},
 		{"bench_peak_wgmma_bf16", body(gmma, times(15, "MOV R1, R2"), times(100, "NOP"), end), kernel{}, ""},
 		{"bench_peak_wgmma_bf16", body(gmma, times(19, "MOV R1, R2"), end), kernel{}, "fewer than 60 %"},
@@ -95,7 +97,7 @@ func TestAssembles(t *testing.T) {
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(kernels) {
 			t.Errorf("kept: %v, %v; want %v", again, err, kernels)
 		}
-		if len(kernels) != 1 || kernels[0].name != "bench_sentinel" || kernels[0].registers < 1 || len(kernels[0].loop) == 0 || kernels[0].faults() != nil {
+		if len(kernels) != 1 || kernels[0].name != "bench_sentinel" || kernels[0].registers < 1 || kernels[0].cpuS <= 0 || len(kernels[0].loop) == 0 || kernels[0].faults() != nil {
 			t.Errorf("%s: %+v", arch, kernels)
 		}
 	}

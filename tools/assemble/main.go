@@ -1,7 +1,7 @@
 // Assemble runs ptxas over the committed PTX and prints what each kernel needs:
 // registers, spills, shared memory, the threads of an SM that this leaves, and
 // the instructions of its hot loop (cuobjdump -sass). It fails where a kernel
-// spills, or its hot loop is not what its ceiling counts on (demands.go). With a file's name it puts the table between the two marks in it.
+// spills, takes ptxas longer than a bound, or its hot loop is not what its ceiling counts on (demands.go). With a file's name it puts the table between the two marks in it.
 //
 //	make ptx-assemble    CUDA_TOOLS=/opt/cuda-tools, or ptxas and cuobjdump in PATH
 //	make kernels-doc

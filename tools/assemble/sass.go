@@ -15,6 +15,9 @@ type kernel struct {
 	registers, spills, shared, threads int
 	loop                               loop
 	serialized                         bool
+	// cpuS is the file's CPU seconds of ptxas shared evenly among its entries: ptxas
+	// does not say what one takes.
+	cpuS float64
 }
 
 // perSM is the threads of an SM that registers and static shared memory leave
@@ -44,7 +47,7 @@ var (
 )
 
 func (t tools) assemble(file, arch string) ([]kernel, error) {
-	said, sass, err := t.compile(file, arch)
+	c, err := t.compile(file, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +59,9 @@ func (t tools) assemble(file, arch string) ([]kernel, error) {
 	for _, m := range maxThread.FindAllStringSubmatch(string(text), -1) {
 		threads[m[1]], _ = strconv.Atoi(m[2])
 	}
-	loops := hotLoops(sass)
+	loops := hotLoops(c.SASS)
 	var out []kernel
-	for _, part := range strings.Split(said, "ptxas info    : Compiling")[1:] {
+	for _, part := range strings.Split(c.Said, "ptxas info    : Compiling")[1:] {
 		m := entry.FindStringSubmatch("Compiling" + part)
 		if m == nil {
 			continue
@@ -74,12 +77,15 @@ func (t tools) assemble(file, arch string) ([]kernel, error) {
 			k.spills += stores + loads
 		}
 		// ptxas's warning C7510 names the function.
-		k.serialized = slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool {
+		k.serialized = slices.ContainsFunc(strings.Split(c.Said, "\n"), func(line string) bool {
 			return strings.Contains(line, "wgmma") && strings.Contains(line, "serialized") && strings.Contains(line, "'"+k.name+"'")
 		})
 		k.registers = number(registers, part)
 		k.shared = number(shared, part)
 		out = append(out, k)
+	}
+	for i := range out {
+		out[i].cpuS = c.CPUSeconds / float64(len(out))
 	}
 	slices.SortFunc(out, func(a, b kernel) int { return strings.Compare(a.name, b.name) })
 	return out, nil
