@@ -65,10 +65,20 @@ func attentionSplits(blocks, slots, context int64) int64 {
 	return best
 }
 
-// refuseAttention says what the attention kernel is not made for.
-func refuseAttention(w datasets.Attention) error {
+// mostGridY is the most blocks in a grid's y and in its z (CUDA C++ Programming
+// Guide, "Technical Specifications per Compute Capability").
+const mostGridY = 65535
+
+// refuseAttention says what the attention kernel is not made for, on this GPU.
+func refuseAttention(w datasets.Attention, d *cuda.Device) error {
 	if w.HeadDim%8 != 0 || w.HeadDim > attentionDims {
 		return skip("decode: the GPU's attention kernel takes head sizes that are multiples of 8 up to %d, and it is %d", attentionDims, w.HeadDim)
+	}
+	if p := planAttention(w, d.SharedPerBlockOptin); p.shared > d.SharedPerBlockOptin {
+		return skip("decode: the GPU's attention kernel needs %d bytes of shared memory a block for heads of %d, and %s has %d",
+			p.shared, w.HeadDim, d.Name, d.SharedPerBlockOptin)
+	} else if most := max(w.Batch, w.KVHeads*p.rowBlocks); most > mostGridY {
+		return skip("decode: the GPU's attention kernel takes up to %d sequences, and heads with a cache of their own, and it is %d", mostGridY, most)
 	}
 	return nil
 }
@@ -165,7 +175,7 @@ func (b *Backend) prepareAttention(w datasets.Attention) (microbench.Case, error
 	case w.Ranks > 1:
 		return nil, skip("decode: attention alone is measured on one GPU; %d would each do a share without a word to the others", w.Ranks)
 	}
-	if err := refuseAttention(w); err != nil {
+	if err := refuseAttention(w, b.gpus[0].device); err != nil {
 		return nil, err
 	}
 	l, err := b.newLayer(b.gpus[0], datasets.SuiteDecode, w.Type)

@@ -30,7 +30,7 @@ func (b *Backend) prepareDecode(w datasets.DecodeLayer) (microbench.Case, error)
 	if err := widths(datasets.SuiteDecode, "the model's width", w.Hidden, "a rank's feed-forward", share); err != nil {
 		return nil, err
 	}
-	if err := refuseAttention(w.Attention()); err != nil {
+	if err := refuseAttention(w.Attention(), b.gpus[0].device); err != nil {
 		return nil, err
 	}
 	if w.TP > 1 {

@@ -318,3 +318,28 @@ func TestLayersRunInBatches(t *testing.T) {
 		}
 	}
 }
+
+// Heads of 256 need (16 + 4·64) rows of 264 numbers of 2 bytes, 143,616 bytes, which
+// cards of 99 KB a block do not have; and a grid has 65,535 blocks in y and in z.
+func TestAttentionThatTheGPUCannotLaunchIsSkipped(t *testing.T) {
+	b := simulatedBackend(t, fakedriver.Truth{Major: 8})
+	b.gpus[0].device.SharedPerBlockOptin = 99 << 10
+	attention := datasets.Attention{Type: datasets.BF16, Batch: 1, QueryTokens: 1, ContextTokens: 8, Heads: 1, KVHeads: 1, HeadDim: 8, Ranks: 1}
+	wide, many := attention, attention
+	wide.HeadDim, many.Batch = 256, 65536
+	for want, w := range map[string]datasets.Attention{
+		"needs 143616 bytes of shared memory a block for heads of 256": wide,
+		"up to 65535 sequences": many,
+		"":                      attention,
+	} {
+		c, err := b.Prepare(w)
+		if want == "" && err == nil {
+			c.Close()
+			continue
+		}
+		var skipped *microbench.SkipError
+		if !errors.As(err, &skipped) || !strings.Contains(err.Error(), want) || want == "" {
+			t.Errorf("heads of %d, batch %d: %v, want %q", w.HeadDim, w.Batch, err, want)
+		}
+	}
+}
