@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"cmp"
+	"encoding/gob"
 	"fmt"
 	"reflect"
 	"slices"
@@ -121,10 +122,12 @@ func layOut(operations []*Operation) []*workloadColumn {
 	return all
 }
 
-// declare reads the tags of a workload type.
+// declare reads the tags of a workload type, and makes it one that gob knows: the
+// process that measures is sent workloads.
 func declare[T Workload](suites ...Suite) *Operation {
 	o := &Operation{Suites: suites, typ: reflect.TypeFor[T]()}
 	o.addFields(o.typ, nil, 0)
+	gob.Register(*new(T))
 	// The key begins with op and dtype.
 	place := func(f Field) int { return slices.Index([]string{"dtype", "op"}, f.Column) }
 	slices.SortStableFunc(o.Fields, func(a, b Field) int { return cmp.Compare(place(b), place(a)) })

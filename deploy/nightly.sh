@@ -37,7 +37,7 @@ gate=$?
 if [ -d "$TEXTFILES" ]; then
 	host=${BENCH_HOST:-$(hostname)}
 	{
-		echo "# HELP bench_gate_exit_code Exit code of the last bench gate: 0 as expected, 1 slow or broken, 2 unreadable, 4 can't say."
+		echo "# HELP bench_gate_exit_code Exit code of the last gate: 0 as expected, 1 slow or broken, 2 unreadable, 4 can't say."
 		echo "# TYPE bench_gate_exit_code gauge"
 		echo "bench_gate_exit_code{host=\"$host\"} $gate"
 		echo "# HELP bench_gate_end_timestamp_seconds When it ended, in seconds since 1970."

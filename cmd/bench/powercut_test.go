@@ -29,7 +29,7 @@ func TestWhatAPowerCutCanTake(t *testing.T) {
 	dir := t.TempDir()
 	folder, log := filepath.Join(dir, "results"), filepath.Join(dir, "log")
 	bench := benchAt(t)
-	c := exec.Command("strace", append([]string{"--seccomp-bpf", "-f", "-y", "-s", "24", "-o", log,
+	c := exec.Command("strace", append([]string{"--seccomp-bpf", "-f", "-y", "-s", "48", "-o", log,
 		"-e", "trace=mkdirat,openat,write,fsync,renameat,unlinkat", bench}, append(shortPlan, "--out", folder)...)...)
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -42,7 +42,7 @@ func TestWhatAPowerCutCanTake(t *testing.T) {
 	// The folder and its name; the journal, its header, its name; then each case
 	// begins only when the one before is written and synced; at last the Parquet
 	// file, whole and synced before it has its name, and the journal goes after that.
-	want := regexp.MustCompile(`^folder sync-parent journal record sync-journal sync-folder (begin record sync-journal ){9,}` +
+	want := regexp.MustCompile(`^folder sync-parent journal record sync-journal sync-folder (begin begun record sync-journal ){9,}` +
 		`temporary sync-temporary rename sync-folder remove-journal $`)
 	if !want.MatchString(got) {
 		t.Errorf("the order on disk is: %s", got)
@@ -70,7 +70,8 @@ func diskOrder(log, parent, folder string) string {
 		{"journal", regexp.MustCompile(`^openat\(.*"` + in + `/[^"]*\.journal", .*O_CREAT`)},
 		{"temporary", regexp.MustCompile(`^openat\(.*"` + in + `/\.[^"]*\.tmp", .*O_CREAT`)},
 		{"record", regexp.MustCompile(`^write\(\d+<` + in + `/[^>]*\.journal>`)},
-		{"begin", regexp.MustCompile(`^write\(\d+<pipe:.*\\"prepare\\"`)},
+		{"begun", regexp.MustCompile(`^write\(\d+<pipe:[^"]*"\\0reply.*Child\.Prepare`)},
+		{"begin", regexp.MustCompile(`^write\(\d+<pipe:[^"]*"(\\[1-9]|[^\\])[^"]*Child\.Prepare`)},
 		{"rename", regexp.MustCompile(`^renameat\(.*"` + in + `/.*\.parquet"`)},
 		{"remove-journal", regexp.MustCompile(`^unlinkat\(.*"` + in + `/[^"]*\.journal"`)},
 	}
@@ -107,12 +108,13 @@ func TestDiskOrderIsRead(t *testing.T) {
 7 write(5</d/r/x.journal>, "1 {"..., 9 <unfinished ...>
 7 <... write resumed>) = 9
 7 fsync(5</d/r/x.journal> <unfinished ...>
-8 write(6<pipe:[1]>, "{\"call\":\"prepare\""..., 20) = 20
+8 write(6<pipe:[1]>, "\21\377\202\1\rChild.Prepare"..., 60) = 60
+9 write(4<pipe:[2]>, "\0reply\0\0\0\0\21\22\377\202\1\rChild.Prepare"..., 60) = 60
 7 <... fsync resumed>) = 0
 8 fsync(5</d/r/x.journal>) = -1 EIO (Input/output error) (INJECTED)
 8 fsync(5</d/r>) = 0
 `
-	if got := diskOrder(log, "/d", "/d/r"); got != "journal record begin sync-journal sync-folder " {
+	if got := diskOrder(log, "/d", "/d/r"); got != "journal record begin begun sync-journal sync-folder " {
 		t.Error(got)
 	}
 }

@@ -110,10 +110,10 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	var command []string
 	if f.resume != "" && !f.list {
 		began, err := s.Resume(f.resume)
-		if err == nil {
-			err = f.adopt(cmd.Flags(), began)
+		if err != nil {
+			return err
 		}
-		if err == nil && f.join && f.target.Place.Alone() {
+		if err = f.adopt(cmd.Flags(), began); err == nil && f.join && f.target.Place.Alone() {
 			err = errors.New("the run was begun with --join: go on with all its processes, as it was begun")
 		}
 		if err != nil {

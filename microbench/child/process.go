@@ -1,7 +1,9 @@
 package child
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net/rpc"
 	"os"
@@ -15,8 +17,9 @@ import (
 // process is one child with the pipes to it.
 type process struct {
 	*rpc.Client
-	cmd    *exec.Cmd
-	stderr *tail
+	cmd     *exec.Cmd
+	stderr  *tail
+	replies *replyReader
 	// ended is closed when the process has been waited for; err is then how.
 	ended chan struct{}
 	err   error
@@ -44,7 +47,8 @@ func start(cmd *exec.Cmd) (*process, error) {
 	}
 	defer requestR.Close()
 	defer replyW.Close()
-	p := &process{cmd: cmd, stderr: &tail{}, ended: make(chan struct{})}
+	p := &process{cmd: cmd, stderr: &tail{}, ended: make(chan struct{}),
+		replies: &replyReader{Reader: bufio.NewReader(replyR), Closer: replyR}}
 	cmd.Env = append(cmd.Environ(), pipesVariable+"=1")
 	cmd.ExtraFiles = []*os.File{requestR, replyW}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, p.stderr, p.stderr
@@ -57,7 +61,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 		p.err = cmd.Wait()
 		close(p.ended)
 	}()
-	p.Client = rpc.NewClient(&pipes{replyR, requestW})
+	p.Client = rpc.NewClient(&pipes{p.replies, requestW})
 	return p, nil
 }
 
@@ -92,7 +96,9 @@ func (p *process) waited(limit time.Duration) bool {
 // death says how a process ended whose answer was err and not a reply.
 func (p *process) death(err error) error {
 	how := "the measuring process closed its pipe and did not end"
-	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, rpc.ErrShutdown) && !errors.Is(err, syscall.EPIPE) {
+	if said := p.replies.rubbish.Load(); said != nil {
+		how = fmt.Sprintf("the measuring process was ended: it answered with %q", *said)
+	} else if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, rpc.ErrShutdown) && !errors.Is(err, syscall.EPIPE) {
 		how = "the measuring process was ended: its answer could not be read: " + err.Error()
 	} else if p.waited(endWithin) {
 		how = "the measuring process ended by itself"

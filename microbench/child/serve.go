@@ -1,7 +1,6 @@
 package child
 
 import (
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +13,6 @@ import (
 	"bench/datasets"
 	"bench/microbench"
 )
-
-// What crosses the pipes is net/rpc's: gob carries a NaN, which a wrong answer's
-// error often is, and JSON does not.
-func init() {
-	for _, w := range []datasets.Workload{datasets.Stream{}, datasets.GEMM{}, datasets.Collective{}, datasets.Attention{},
-		datasets.DecodeLayer{}, datasets.MoELayer{}, datasets.ModelPass{}} {
-		gob.Register(w)
-	}
-}
 
 // none is the argument or the reply of a call that has none.
 type none = struct{}
@@ -39,7 +29,8 @@ type Opened struct {
 	Where     string
 }
 
-// Work is the argument of Prepare.
+// Work is the argument of Prepare. Like all that crosses the pipes it is gob's, which
+// carries a NaN, as a wrong answer's error often is; JSON does not.
 type Work struct{ Workload datasets.Workload }
 
 // Prepared describes a case.
@@ -92,7 +83,7 @@ func Main(open func() (microbench.Backend, error), fatal func(error) bool) int {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 2
 	}
-	server.ServeConn(&pipes{parent{os.NewFile(requestFD, "requests")}, os.NewFile(replyFD, "replies")})
+	server.ServeConn(&pipes{parent{os.NewFile(requestFD, "requests")}, replyWriter{os.NewFile(replyFD, "replies")}})
 	if err := s.end(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
