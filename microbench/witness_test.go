@@ -66,7 +66,7 @@ func TestWorkersKeptOffTheirCPUs(t *testing.T) {
 		"nothing":                                {func(int, *Timing) {}, ""},
 		"0.5 %":                                  {func(_ int, t *Timing) { stop(t, 0.005) }, ""},
 		"2 %":                                    {func(_ int, t *Timing) { stop(t, 0.02) }, "for up to 2 % of the median"},
-		"all stopped, and more workers than one": {func(_ int, t *Timing) { t.OffCPUSeconds = 3 * t.Seconds }, "for up to 1e+02 % of the median"},
+		"all stopped, and more workers than one": {func(_ int, t *Timing) { t.OffCPUSeconds = 3 * t.Seconds }, "for up to 100 % of the median"},
 		"a third of the batches": {func(call int, t *Timing) {
 			if call%3 == 0 {
 				stop(t, 1)

@@ -260,7 +260,7 @@ func (b *brief) head() {
 		}
 	}
 	for _, s := range b.suites {
-		once(&devices, s.where())
+		once(&devices, b.where(s))
 	}
 	var first, last int64
 	for _, run := range b.r.Runs {
@@ -279,6 +279,9 @@ func (b *brief) head() {
 		return strings.Join(list, ", ")
 	}
 	line := []string{few(devices, "device")}
+	if len(b.suites) > 0 && b.suites[0].tool != "" && !b.differ(func(s *suiteTally) string { return s.tool }) {
+		line = append(line, "imported from "+b.suites[0].tool)
+	}
 	if len(profiles) > 0 {
 		line = append(line, few(profiles, "profile")+" profile")
 	}
@@ -296,6 +299,9 @@ func (b *brief) head() {
 	if len(hosts) > 0 {
 		b.cut("on " + few(hosts, "host") + " · " + few(versions, "version"))
 	}
+	if slices.ContainsFunc(b.suites, func(s *suiteTally) bool { return s.source == datasets.SourceSimulated }) {
+		b.Line("SIMULATED rows say nothing about hardware")
+	}
 	for i, a := range b.r.Again {
 		if i < briefNotes {
 			b.cut("note: " + a)
@@ -303,20 +309,23 @@ func (b *brief) head() {
 	}
 }
 
-// where names the device, and what made rows that this program did not measure.
-func (s *suiteTally) where() string {
+// where names the device, and what made the rows where that differs.
+func (b *brief) where(s *suiteTally) string {
 	switch {
 	case s.source == datasets.SourceSimulated:
 		return s.device + " (simulated)"
-	case s.tool != "":
+	case s.tool != "" && b.differ(func(s *suiteTally) string { return s.tool }):
 		return s.device + " (" + s.tool + ")"
 	}
 	return s.device
 }
 
-func (b *brief) several() bool {
-	return slices.ContainsFunc(b.suites, func(s *suiteTally) bool { return s.where() != b.suites[0].where() })
+// differ reports whether the sections differ in something.
+func (b *brief) differ(in func(*suiteTally) string) bool {
+	return slices.ContainsFunc(b.suites, func(s *suiteTally) bool { return in(s) != in(b.suites[0]) })
 }
+
+func (b *brief) several() bool { return b.differ(b.where) }
 
 // Answers are the verdicts of the suites, a line for each word, the worst first: the
 // same in the terminal, on the page and in Markdown.
@@ -333,7 +342,7 @@ func (b *brief) answers(most int) []string {
 		word, why := s.verdict()
 		where := ""
 		if b.several() || s.source == datasets.SourceSimulated {
-			where = s.where()
+			where = b.where(s)
 		}
 		by[word] = append(by[word], judged{string(s.suite), where, why})
 	}
@@ -400,10 +409,13 @@ func (b *brief) table(most int) {
 	for _, s := range shown {
 		name := string(s.suite)
 		if several {
-			name += " " + s.where()
+			name += " " + b.where(s)
 		}
 		longest = max(longest, min(text.StringWidth(name), minFirst))
-		row := []string{name, cmp.Or(s.best, "–"), "–", "–", "–", fmt.Sprintf("%s/%s", Count(s.rows-s.disturbed), Count(s.rows))}
+		row := []string{name, cmp.Or(s.best, "–"), "–", "–", "–", "all"}
+		if s.disturbed > 0 {
+			row[5] = fmt.Sprintf("%s/%s", Count(s.rows-s.disturbed), Count(s.rows))
+		}
 		if s.peak > 0 {
 			row[2] = wholePercent(s.peak)
 		}
@@ -466,7 +478,7 @@ func (b *brief) furthest() {
 	all = all[:min(len(all), briefWorst)]
 	b.space()
 	var rows [][]string
-	devices := slices.ContainsFunc(b.suites, func(s *suiteTally) bool { return s.device != b.suites[0].device })
+	devices := b.differ(func(s *suiteTally) string { return s.device })
 	for _, x := range all {
 		m, p := &x.j.Row.Measurement, &x.j.Predictions[x.tier]
 		name := Label(x.j.Row.Workload)

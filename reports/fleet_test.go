@@ -145,4 +145,13 @@ func TestFleetRenders(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != FleetSchema || fmt.Sprint(back.Nodes[3].Against) != fmt.Sprint(r.Fleet.Nodes[3].Against) {
 		t.Errorf("%v: %+v", err, back)
 	}
+	b.Reset()
+	if err := Brief(&b, r, TextOptions{Files: []string{"nights"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Fleet: 130 nodes, 2 stand out", "910 cases are in nights", "bench report nights --rows all"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
 }

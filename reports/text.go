@@ -21,8 +21,7 @@ type TextOptions struct {
 	// written beyond it.
 	Width int
 	// Rows is how many rows a table shows, the worst ones where there are
-	// more; negative is all, and 0 the default: tables of up to defaultRows are
-	// shown whole, of longer ones the worst defaultWorst.
+	// more; all where it is below 1. A fleet's table shows defaultRows where it is 0.
 	Rows int
 	// Files are the paths that the rows came from, for Brief's next commands.
 	Files []string
@@ -139,13 +138,7 @@ func (v *textView) section(r *Report, s *Section) {
 	}
 	rows = measuredRows(rows)
 	hidden := 0
-	limit := v.rows
-	if limit == 0 {
-		if limit = defaultRows; len(rows) > limit {
-			limit = defaultWorst
-		}
-	}
-	if limit >= 0 && len(rows) > limit {
+	if limit := v.rows; limit > 0 && len(rows) > limit {
 		if worst := r.Worst(rows, limit); len(worst) > 0 {
 			hidden = len(rows) - len(worst)
 			rows = worst

@@ -162,3 +162,36 @@ func TestSubjectsOfManyRuns(t *testing.T) {
 		t.Errorf("many runs: %+v", s)
 	}
 }
+
+// TestBriefVerdict: rows that are 2.6 × slow are slow on a shared machine too; at 1.5 ×
+// the neighbour may explain it. A row at its prediction is as expected.
+func TestBriefVerdict(t *testing.T) {
+	shapes := []datasets.Workload{
+		datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: 4096, N: 4096, K: 4096, Ranks: 1, Cache: datasets.Hot},
+		datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: 8192, N: 4096, K: 4096, Ranks: 1, Cache: datasets.Hot},
+		datasets.GEMM{Kernel: "matmul", Type: datasets.BF16, M: 8192, N: 8192, K: 4096, Ranks: 1, Cache: datasets.Hot},
+	}
+	for _, c := range []struct {
+		slower float64
+		flags  []string
+		want   string
+	}{
+		{1, nil, "AS EXPECTED: gemm\n"},
+		{2.6, nil, "SLOW: gemm (3 of 3 rows, median 2.60×)\n"},
+		{1.5, nil, "SLOW: gemm (3 of 3 rows, median 1.50×)\n"},
+		{1.5, []string{datasets.FlagShared}, "CAN'T SAY: gemm (every row was disturbed)\n"},
+		{2.6, []string{datasets.FlagShared}, "SLOW: gemm (3 of 3 rows, median 2.60×)\n"},
+	} {
+		rows := map[datasets.Workload]float64{}
+		for _, w := range shapes {
+			rows[w] = c.slower * predictedOn(t, w)
+		}
+		var b strings.Builder
+		if err := Brief(&b, onH100(t, datasets.SourceMeasured, c.flags, rows), TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "\n"+c.want) {
+			t.Errorf("%v× %v: no %q in\n%s", c.slower, c.flags, c.want, b.String())
+		}
+	}
+}

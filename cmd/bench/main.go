@@ -160,6 +160,7 @@ input; 3 nothing could be measured; 4 a gate can't tell.`,
 			return errors.New("say what to do: name a verb")
 		},
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages |", "FlagUsagesWrapped 80 |"))
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, make := range slices.Concat(verbs, hiddenVerbs) {

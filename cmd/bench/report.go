@@ -122,16 +122,15 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report PATH…",
 		Short: "Show measurements beside what each tier predicts, and the error",
-		Long: `report reads Parquet files, or folders of them, and shows the error of every tier
-that can be had: predicted / measured − 1. Predictions that were stored with a run
-are used while this program's models would make the same ones; where they are made
-again, the report says why.
+		Long: `report reads Parquet files, or folders of them. It begins with the verdict, a
+line a suite and the rows furthest from their predictions; --rows shows every row
+with the error of every tier: predicted / measured − 1. Predictions that were
+stored with a run are used while this program's models would make the same ones;
+where they are made again, the report says why.
 
-Sources (measured, imported, simulated) never share a figure. A table with more
-rows than --rows shows the worst by |error|; summaries always count them all.
-Rows of several hosts are compared node by node, and outliers named. More than
-200,000 rows are aggregated in bounded memory, and the report says so; html and
---explain hold them all.`,
+Sources (measured, imported, simulated) never share a figure. Nodes of several
+hosts are compared, and outliers named. More than 200,000 rows are aggregated in
+bounded memory, and the report says so; html and --explain hold them all.`,
 		Example: `  bench report results/
   bench report results/ -o report.html
   bench report results/ --format json
@@ -187,7 +186,7 @@ Rows of several hosts are compared node by node, and outliers named. More than
 	c.Flags().StringVarP(&out, "out", "o", "", "write to a file instead of standard output")
 	c.Flags().StringVar(&explain, "explain", "", "how the rows with this key, or part of one, came about: samples, interval, terms, error")
 	c.Flags().BoolVar(&fleet, "fleet", false, "the nodes alone: one line each, against the fleet and against the prediction")
-	c.Flags().StringVar(&rows, "rows", "", "tables of rows in place of the summary: so many of the worst a table, or all")
+	c.Flags().StringVar(&rows, "rows", "", "tables of rows in place of the verdict: all, or so many of the worst in each")
 	return c
 }
 
