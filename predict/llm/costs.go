@@ -45,6 +45,8 @@ type Coster struct {
 	// the tier's.
 	fallbacks map[string]string
 	steps     map[string]*Steps
+	// stack is whose kernels run; the zero one is the device's best known.
+	stack datasets.Stack
 }
 
 type cost struct {
@@ -58,6 +60,16 @@ func NewCoster(c Cluster, tier datasets.Tier) *Coster {
 		known: map[any]cost{}, fallbacks: map[string]string{}, steps: map[string]*Steps{}}
 }
 
+// Under times the kernels of a library, and those that it has no parameters for by
+// the device's best known.
+func (c *Coster) Under(library string) {
+	if c.stack.Library != library {
+		c.stack = datasets.Stack{Library: library}
+		clear(c.known)
+		clear(c.steps)
+	}
+}
+
 func (c *Coster) time(w datasets.Workload) (datasets.Prediction, error) {
 	key := any(w)
 	if m, ok := w.(datasets.MoELayer); ok {
@@ -66,7 +78,10 @@ func (c *Coster) time(w datasets.Workload) (datasets.Prediction, error) {
 	if k, ok := c.known[key]; ok {
 		return k.prediction, k.err
 	}
-	p := c.at.Predict(w)
+	p := c.at.PredictOn(w, c.stack)
+	if p.NotPredicted != "" && c.stack != (datasets.Stack{}) {
+		p = c.at.Predict(w)
+	}
 	if p.NotPredicted != "" && c.tier != datasets.TierDatasheet {
 		c.fallbacks[string(w.Suite())+"/"+w.Op()] = p.NotPredicted
 		p = c.sheet.Predict(w)

@@ -96,8 +96,8 @@ func (p pass) projections(s *stepItems, layers float64) {
 }
 
 // smallKernels are what an engine runs between attention's products: the rotary
-// embedding and the norms of heads, unless its attention kernel does them, and
-// casting 8-bit products' inputs, which costs half an addition's traffic.
+// embedding and the norms of heads, unless its attention kernel does them. The law of
+// an 8-bit product holds the casting of its inputs.
 func (p pass) smallKernels(s *stepItems, layers float64) {
 	m, n, tp := p.m, p.tokens(), int64(p.l.TP)
 	width := (ceilDiv(m.Heads, tp) + p.l.kvHeads(m)) * m.HeadDim
@@ -106,11 +106,6 @@ func (p pass) smallKernels(s *stepItems, layers float64) {
 	}
 	if m.QKNorm {
 		p.stream(s, "norms of heads", "rms_norm", layers*2, n, ceilDiv(width, 2))
-	}
-	if p.t.Size() < 2 {
-		p.stream(s, "quantization", "add", layers*2, ceilDiv(n, 2), m.Hidden)
-		p.stream(s, "quantization", "add", layers, ceilDiv(n, 2), ceilDiv(m.Heads, tp)*m.HeadDim)
-		p.stream(s, "quantization", "add", layers, ceilDiv(n, 2), ceilDiv(max(m.FFWidth, m.DenseFFWidth), tp))
 	}
 }
 

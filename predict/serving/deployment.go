@@ -49,6 +49,7 @@ const (
 // Server prepares the simulation of one replica: pipeline stages take turns with
 // their own sequences, so that one of them stands for all.
 func (d Deployment) Server(c *llm.Coster) (Server, error) {
+	c.Under(d.Engine.Name)
 	layout := d.Layout
 	memory := d.Memory()
 	tokens := memory.Tokens(max(d.Engine.BlockTokens, 1)) / int64(layout.PP)

@@ -14,13 +14,21 @@ var (
 )
 
 // The least share of a peak kernel's hot loop that its tensor cores' (or FFMA)
-// instructions must be, NOPs not counted, which wgmma and DMMA wait with. By mma.sync
-// 32 of 35 are; a batch of wgmma has a fence, a commit, a wait and the moves of
-// descriptors beside its 32 of 50. docs/kernels-gemm.md says why these are enough.
+// instructions must be, NOPs not counted, which DMMA waits with. By mma.sync 32 of 35
+// are. docs/kernels-gemm.md says why these are enough.
 const (
 	mmaShare    = 0.90
-	wgmmaShare  = 0.60
 	vectorShare = 0.98
+)
+
+// A wgmma of m64n256 holds the tensor cores for 128 cycles (64 × 256 × 16 multiply-adds
+// in 16 bits at the 2,048 a cycle of an H100's SM), so its loop is counted in cycles: a
+// batch of wgmmaBatch holds them for 1,024, of which the other instructions, one a
+// cycle, may be wgmmaOther.
+const (
+	wgmmaCycles = 128
+	wgmmaBatch  = 8
+	wgmmaOther  = 0.02
 )
 
 // maxAssembleS is the most CPU seconds of ptxas an entry: a driver without this code in
@@ -64,7 +72,12 @@ func (k kernel) faults() (out []string) {
 	}
 	switch {
 	case strings.HasPrefix(k.name, "bench_peak_wgmma_"):
-		share("of the tensor cores", tensor, wgmmaShare)
+		if tensor < wgmmaBatch {
+			out = append(out, fmt.Sprintf("its hot loop has %d instructions of the tensor cores, fewer than %d", tensor, wgmmaBatch))
+		}
+		if other := total - tensor; float64(other) > wgmmaOther*float64(wgmmaCycles*tensor) {
+			out = append(out, fmt.Sprintf("%d instructions of its hot loop are not of the tensor cores, more than %.0f %% of their cycles", other, 100*wgmmaOther))
+		}
 	case peakTensor.MatchString(k.name):
 		share("of the tensor cores", tensor, mmaShare)
 	case peakVector.MatchString(k.name):
