@@ -143,6 +143,7 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	defer stop()
 	show := newProgress(stderr, s.Total())
 	s.OnCase, s.OnPart = show.add, show.say
+	s.Warn = func(format string, args ...any) { show.say("bench: " + fmt.Sprintf(format, args...)) }
 	result, err := s.Measure(ctx)
 	show.end()
 	if err != nil {
