@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -220,7 +221,7 @@ func frontWords(v *values, id string) any {
 // servedLayout is S10's: 8 GPUs of a node over 16 nodes. The KV head is on every
 // tensor-parallel rank, or the batch is split over them.
 func servedLayout(v *values, m datasets.Model) llm.Layout {
-	l := llm.Layout{TP: int(v.in("tp")), PP: int(v.in("serve_pp")), DP: 1, BatchSharded: v.in("kv_copies") == 1}
+	l := llm.Layout{TP: int(v.in("tp")), PP: int(v.in("serve_pp")), DP: 1, BatchSharded: m.KVHeads == 1 && v.in("kv_copies") == 1}
 	l, err := l.For(m, int(v.in("node_gpus")))
 	if err != nil {
 		v.fail("%v", err)
@@ -228,10 +229,11 @@ func servedLayout(v *values, m datasets.Model) llm.Layout {
 	return l
 }
 
-// servedStep is a decode step of GPT-4 with a single KV head over S10's layout:
-// device, type, batch (0 is the largest that fits at 8k) and tier.
+// servedStep is a decode step over S10's layout: device, type, batch (0 is the
+// largest that fits at 8k), tier, and the model, GPT-4 with a single KV head where
+// none is named.
 func servedStep(v *values, a arguments) *llm.Step {
-	m := model(v, "gpt-4-mqa")
+	m := model(v, cmp.Or(a.text(4), "gpt-4-mqa"))
 	l := servedLayout(v, m)
 	if v.err != nil {
 		return nil

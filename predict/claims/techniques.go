@@ -8,6 +8,17 @@ func decodeAttention(kvHeads int64) datasets.Workload {
 		Ranks: 1, Cache: datasets.Cold}
 }
 
+// filled is the cost of 1k tokens of a decode step at the largest batch that fits, by
+// the bytes of a weight, as bench predict serve computes it.
+func filled(model string) string {
+	of := func(t string) string {
+		return "served_usd(\"a100-sxm-40\", \"" + t + "\", 0, \"datasheet\", \"" + model + "\")"
+	}
+	return of("int8") + " + (weight_bytes − 1) × (" + of("fp16") + " − " + of("int8") + ")"
+}
+
+const serveMHA = "bench predict serve --model gpt-4 --device a100-sxm-40 --gpus 128 --tp 8 --pp 16 --batch 34 --context 8192 --dtype fp16 --gpu-hour-usd 1 --tier datasheet"
+
 // techniques is S12 of the article.
 var techniques = []claim{
 	{id: "S12.1", workload: decodeAttention(1), text: "Multi-query attention: KV bytes of multi-head attention over those of one KV head", unit: "1",
@@ -23,11 +34,11 @@ var techniques = []claim{
 		formula: "fitting()", command: "bench predict memory --model gpt-4-mqa --device a100-sxm-40 --gpus 128 --tp 8 --pp 16 --batch 427 --context 8192 --dtype fp16",
 		answer: "{=}: the least where every rank copies the KV head, the most where the batch is split over the ranks."},
 	{id: "S12.4a", workload: decodeAttention(96), text: "Without multi-query, 8k would not pay: cost of 1k tokens with multi-head attention, against the price of S5.5", printed: "price_1k", relation: AtLeast, unit: "USD", binds: "capacity, then bandwidth",
-		formula: "usd_filled(kv_gpu_mha, context, weight_bytes, 1)",
-		answer:  "{=}, from INT8 weights to FP16, with every byte of memory in use and no other overhead: it rests on 16-bit weights."},
+		formula: filled("gpt-4"), drawn: true, command: serveMHA,
+		answer: "{=}, from INT8 weights to FP16, a decode step at the largest batch that fits, by datasheet: it rests on 16-bit weights."},
 	{id: "S12.4b", workload: decodeLayer(datasets.FP16, 16), text: "With multi-query it pays: cost of 1k tokens", printed: "price_1k", relation: AtMost, unit: "USD", binds: "bandwidth",
-		formula: "usd_filled(kv_gpu, context, weight_bytes, 1)",
-		answer:  "{=}, by head size, by whether the head is copied to all ranks, and by the weights' type; S11.1's $0.0049 lies inside."},
+		formula: filled("gpt-4-mqa"), drawn: true,
+		answer: "{=}, by whether the head is copied to all ranks, and by the weights' type; S11.1's is $0.0049."},
 	{id: "S12.5", text: "Continuous batching with variable batch: throughput over static batching", unit: "1", drawn: true,
 		formula: "batching_gain(output_spread, slots)",
 		answer:  "Gain with 32 slots by the lengths' coefficient of variation: {batching_gain(0, 32)|1} at 0, {batching_gain(0.25, 32)|1} at 0.25, {batching_gain(0.5, 32)|1} at 0.5, {batching_gain(1, 32)|1} at 1, {batching_gain(2, 32)|1} at 2; where requests always wait and a step takes as long at any batch."},
