@@ -90,7 +90,7 @@ func TestZerosAreTimedAndNumbersChecked(t *testing.T) {
 }
 
 func TestWrongProductIsSeen(t *testing.T) {
-	b := withLibrary(t, func(truth *fakedriver.Truth) { truth.Wrong = "cublasLtMatmul" })
+	b := withLibrary(t, func(truth *fakedriver.Truth) { truth.Wrong = "cublasLtMatmul:0" }) // each of its runs, those that choose too
 	c, err := b.Prepare(matmul(datasets.FP16, 16, 16, 32, datasets.Hot))
 	if err != nil {
 		t.Fatal(err)
