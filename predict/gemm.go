@@ -120,9 +120,9 @@ type gemmShape struct {
 	byEngine bool
 	// stepK is the k of one loop step; rowBytes and columnBytes are what a step
 	// loads for a row of A and for a column of B.
-	stepK, rowBytes, columnBytes        float64
-	storeS, memoryS                     float64
-	stepS, splitS, exposed, bias, kByte float64
+	stepK, rowBytes, columnBytes float64
+	storeS, memoryS              float64
+	stepS, splitS, exposed, bias float64
 }
 
 // tiling is how long the parts take under one choice of tile and split.

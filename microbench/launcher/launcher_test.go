@@ -197,7 +197,9 @@ func TestAgree(t *testing.T) {
 					t.Errorf("%+v: %v", c, err)
 				}
 				if err == nil && g == zero {
-					err = g.Dismiss()
+					if err := g.Dismiss(); err != nil {
+						t.Errorf("dismissal: %v", err)
+					}
 				} else if err == nil {
 					_, err = g.Broadcast(nil)
 					if err != io.EOF {

@@ -55,8 +55,6 @@ func summary(e []float64) string {
 	return fmt.Sprintf("%.1f (%.1f)", 100*stats.Median(a), 100*stats.Mean(a))
 }
 
-var figureNames = map[string]string{"tpot": "TPOT", "ttft": "TTFT", "output_token": "time an output token"}
-
 // Markdown writes the page.
 func (v *Validation) Markdown(w io.Writer) error {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
