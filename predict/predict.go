@@ -73,6 +73,9 @@ func New(dev datasets.Device, tier datasets.Tier) *Predictor {
 	return p
 }
 
+// Unavailable says why the tier predicts nothing on the device, or "".
+func (p *Predictor) Unavailable() string { return p.unavailable }
+
 // CeilingsOf picks the measured peaks out of a run's rows on one device, for
 // Device.Ceilings.
 func CeilingsOf(rows []datasets.Row, deviceID string) []datasets.Ceiling {

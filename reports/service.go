@@ -22,25 +22,10 @@ type Service struct {
 	Found, Note string
 }
 
-// bounds are the 90 % range of a figure: the engine's, from services measured under
-// it, times what the kernels' tier is unsure of where that is not its own
-// calibration. They are 0, 0 where nothing says.
+// bounds are the 90 % range of a figure.
 func (s Service) bounds(figure string, v float64) (low, high float64) {
-	r, ok := s.Deployment.Engine.Ranges[figure]
-	if !ok || s.Tier == datasets.TierDatasheet {
-		return 0, 0
-	}
-	low, high = v*r.Low, v*r.High
-	if s.Tier == datasets.TierTransferred {
-		low, high = low/transferredRange, high*transferredRange
-	}
-	return low, high
+	return s.Deployment.Engine.Bounds(figure, v, s.Tier)
 }
-
-// transferredRange is how much wider a range is where a relative's parameters stand
-// for the device's own: the kernels' median errors grow by 5 to 10 % across devices
-// (docs/validation.md, the cross-fit).
-const transferredRange = 1.1
 
 func (s Service) throughputBounds() (low, high float64) {
 	v := s.Answer.OutputTokensPerS

@@ -46,16 +46,14 @@ func init() {
 		"served_usd": func(v *values, a arguments) any { return servedUSD(v, a) },
 		"served":     func(v *values, a arguments) any { return servedWords(v, a) },
 		"service_usd": func(v *values, a arguments) any {
-			answer, e := service(v, a)
+			answer, low, high := service(v, a)
 			if answer == nil {
 				return math.NaN()
 			}
-			r := e.Ranges["output_token"]
-			// The range is of the seconds of an output token, measured over predicted.
-			return llm.USDPerThousandTokens(v.eval("gpus"), v.in(priceOf(a.text(0))), answer.OutputTokensPerS) * (r.Low + a.number(3)*(r.High-r.Low))
+			return llm.USDPerThousandTokens(v.eval("gpus"), v.in(priceOf(a.text(0))), answer.OutputTokensPerS) * (low + a.number(3)*(high-low))
 		},
 		"service_rate": func(v *values, a arguments) any {
-			answer, _ := service(v, a)
+			answer, _, _ := service(v, a)
 			if answer == nil {
 				return math.NaN()
 			}
@@ -270,30 +268,28 @@ func priceOf(device string) string {
 
 // service is GPT-4 with a single KV head in S10's layout under the engine whose
 // errors docs/validation-serving.md lists, as bench predict serve simulates it:
-// device, type and requests in flight, of 7k tokens in and 1k out.
-func service(v *values, a arguments) (*serving.Answer, serving.Engine) {
+// device, type and requests in flight, of 7k tokens in and 1k out. low and high are
+// the 90 % range of the seconds of an output token, measured over predicted.
+func service(v *values, a arguments) (answer *serving.Answer, low, high float64) {
 	m := model(v, "gpt-4-mqa")
 	e, err := serving.EngineOf("vllm", "")
 	l, err2 := llm.Layout{TP: int(v.in("tp")), PP: int(v.in("serve_pp")), DP: 1}.For(m, int(v.in("node_gpus")))
-	d := device(v, a.text(0))
-	tier := datasets.TierCalibrated
-	if d.Calibration == nil {
-		tier = datasets.TierTransferred
-	}
+	d, tier := catalog.BestTier(device(v, a.text(0)))
 	deployment := serving.Deployment{Model: m, Cluster: llm.Cluster{Device: d}, Layout: l, Engine: e,
 		Serving: llm.Serving{Type: datasets.DType(a.text(1)), Context: int64(v.in("context")), FusedRotary: e.FusedRotary,
 			Routing: datasets.Routing{Rule: datasets.RouteUniform}}}
 	if err = errors.Join(err, err2, v.err); err == nil {
 		out := int64(v.in("answer_tokens"))
-		var answer serving.Answer
-		answer, err = deployment.Predict(llm.NewCoster(deployment.Cluster, tier),
+		var served serving.Answer
+		served, err = deployment.Predict(llm.NewCoster(deployment.Cluster, tier),
 			serving.Load{Input: int64(v.in("context")) - out, Output: out, Concurrency: int64(a.number(2))})
 		if err == nil {
-			return &answer, e
+			low, high = e.Bounds("output_token", 1, tier)
+			return &served, low, high
 		}
 	}
 	v.fail("%v", err)
-	return nil, e
+	return nil, 0, 0
 }
 
 func servedWords(v *values, a arguments) any {

@@ -60,6 +60,10 @@ func NewCoster(c Cluster, tier datasets.Tier) *Coster {
 		known: map[any]cost{}, fallbacks: map[string]string{}, steps: map[string]*Steps{}}
 }
 
+// Unavailable says why the tier predicts no kernel of the device, so that all times
+// would be the datasheet's; "" where it does.
+func (c *Coster) Unavailable() string { return c.at.Unavailable() }
+
 // Under times the kernels of a library, and those that it has no parameters for by
 // the device's best known.
 func (c *Coster) Under(library string) {

@@ -184,14 +184,10 @@ func PredictRow(d datasets.Device, tier datasets.Tier, w datasets.Serve, stack d
 		p.NotPredicted = err.Error()
 		return p
 	}
-	if tier == datasets.TierCeilings && len(d.Ceilings) == 0 {
-		return fail(fmt.Errorf("no measured ceilings of %s in this run", d.ID))
-	}
-	if tier == datasets.TierTransferred && d.Calibration == nil {
-		return fail(fmt.Errorf("no calibration of a relative of %s", d.ID))
-	}
-	if tier == datasets.TierCalibrated && (d.Calibration == nil || d.Calibration.Device != d.ID) {
-		return fail(fmt.Errorf("no calibration of %s", d.ID))
+	cluster := llm.Cluster{Device: d}
+	coster := llm.NewCoster(cluster, tier)
+	if p.NotPredicted = coster.Unavailable(); p.NotPredicted != "" {
+		return p
 	}
 	m, ok := catalog.MatchModel(w.Model)
 	if !ok {
@@ -201,12 +197,11 @@ func PredictRow(d datasets.Device, tier datasets.Tier, w datasets.Serve, stack d
 	if err != nil {
 		return fail(err)
 	}
-	cluster := llm.Cluster{Device: d}
 	at, err := DeploymentOf(w, m, cluster, e)
 	if err != nil {
 		return fail(err)
 	}
-	figures, a, err := at.Measured(llm.NewCoster(cluster, tier), w, Facts{})
+	figures, a, err := at.Measured(coster, w, Facts{})
 	if err != nil {
 		return fail(err)
 	}
@@ -221,9 +216,7 @@ func PredictRow(d datasets.Device, tier datasets.Tier, w datasets.Serve, stack d
 	case "request":
 		figure = "output_token"
 	}
-	if r, ok := e.Ranges[figure]; ok && tier != datasets.TierDatasheet {
-		p.LowS, p.HighS = p.Seconds*r.Low, p.Seconds*r.High
-	}
+	p.LowS, p.HighS = e.Bounds(figure, p.Seconds, tier)
 	// The parts' shares of all steps, of the figure.
 	share := p.Seconds / max(a.Parts.Prefill+a.Parts.Weights+a.Parts.KV+a.Parts.Communication+a.Parts.Host, 1e-12)
 	for _, t := range []datasets.Term{{Name: "prefill", Seconds: a.Parts.Prefill}, {Name: "weights", Seconds: a.Parts.Weights}, {Name: "kv_cache", Seconds: a.Parts.KV},

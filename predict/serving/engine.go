@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"bench/datasets"
 )
 
 // Policy is how an engine chooses what a step takes.
@@ -146,6 +148,26 @@ var fitted = func() map[string]Host {
 	}
 	return out
 }()
+
+// transferredRange is how much wider a range is where a relative's parameters stand
+// for the device's own: the kernels' median errors grow by 5 to 10 % across devices
+// (docs/validation.md, the cross-fit).
+const transferredRange = 1.1
+
+// Bounds are the 90 % range of a figure in seconds: the engine's, from services
+// measured under it, times what the kernels' tier is unsure of where that is not its
+// own calibration. They are 0, 0 where nothing says.
+func (e Engine) Bounds(figure string, seconds float64, tier datasets.Tier) (low, high float64) {
+	r, ok := e.Ranges[figure]
+	if !ok || tier == datasets.TierDatasheet {
+		return 0, 0
+	}
+	low, high = seconds*r.Low, seconds*r.High
+	if tier == datasets.TierTransferred {
+		low, high = low/transferredRange, high*transferredRange
+	}
+	return low, high
+}
 
 // withHost gives an engine its host's times: its own, or rough ones with the
 // ranges of all engines together.

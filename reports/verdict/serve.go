@@ -66,13 +66,7 @@ func (c *Checker) serve(s *series, d datasets.Device, why string, f Finding) Fin
 		f.Assumed = append(f.Assumed, "vLLM's defaults, since the engine is not known")
 	}
 	cluster := llm.Cluster{Device: d}
-	tier := datasets.TierDatasheet
-	switch {
-	case d.Calibration != nil && d.Calibration.Device == d.ID:
-		tier = datasets.TierCalibrated
-	case len(catalog.Relatives(d)) > 0:
-		tier = datasets.TierTransferred
-	}
+	_, tier := catalog.BestTier(d)
 	deployment, err := serving.DeploymentOf(w, m, cluster, e)
 	var a serving.Answer
 	if err == nil {
