@@ -60,17 +60,7 @@ func (d *Device) Limits(w Workload) []Limit {
 			out = append(out, l)
 		}
 	}
-	gpus, cores := float64(max(w.Workers(), 1)), 1.0
-	if m, ok := w.(MoELayer); ok && m.Kernel == "experts" {
-		gpus = 1 // one rank's share already
-	}
-	if d.Kind == "cpu" {
-		// One core may already fill the memory.
-		if d.Units > 0 {
-			cores = min(1, gpus/float64(d.Units))
-		}
-		gpus = 1
-	}
+	arithmetic, traffic := d.Parts(w)
 	compute, memory := Limit{Term: "compute", Name: "arithmetic peak", Amount: w.FLOPs()},
 		Limit{Term: "memory", Name: "memory bandwidth", Amount: w.Bytes()}
 	if format := formatOf(w); !knownFormat(format) {
@@ -81,17 +71,17 @@ func (d *Device) Limits(w Workload) []Limit {
 		compute.Tolerance = BoostClockTolerance
 	}
 	if CacheOf(w) != Cold {
-		memory.Spared = d.CachedBytes() * gpus
+		memory.Spared = d.CachedBytes() * traffic
 	}
 	if w.Suite() != SuiteHBM && w.Suite() != SuiteAllReduce {
 		peak := d.PeakFLOPs[w.DType()]
 		if peak.Value == 0 && compute.Missing == "" {
 			compute.Missing = fmt.Sprintf("no datasheet peak of %s for %s", d.ID, w.DType())
 		}
-		add(compute, peak, gpus*cores, "")
+		add(compute, peak, arithmetic, "")
 	}
 	if w.Suite() != SuiteAllReduce {
-		add(memory, d.MemoryBandwidth, gpus, "no datasheet bandwidth")
+		add(memory, d.MemoryBandwidth, traffic, "no datasheet bandwidth")
 	}
 	if c, ok := w.(Collective); ok {
 		d.collectiveLimits(c, add)
@@ -103,6 +93,23 @@ func (d *Device) Limits(w Workload) []Limit {
 		add(Limit{Term: "host_link", Name: "host link", Amount: s.Bytes()}, d.PCIeBandwidth, 1, "no datasheet bandwidth of the host link")
 	}
 	return out
+}
+
+// Parts are how many times a device's peak and its memory bandwidth the workload's
+// workers have together: one device each where they are GPUs, a share of its cores
+// where it is a CPU.
+func (d *Device) Parts(w Workload) (arithmetic, memory float64) {
+	n := float64(max(w.Workers(), 1))
+	if m, ok := w.(MoELayer); ok && m.Kernel == "experts" {
+		n = 1 // one rank's share already
+	}
+	switch {
+	case d.Kind != "cpu":
+		return n, n
+	case d.Units > 0:
+		return min(1, n/float64(d.Units)), 1 // one core may already fill the memory
+	}
+	return 1, 1
 }
 
 // CachedBytes is what the caches beyond the first level keep together from one

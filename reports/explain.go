@@ -143,9 +143,11 @@ func roof(tier datasets.Tier, t datasets.Term, w datasets.Workload, dev *dataset
 	amount, workers := 0.0, 1.0
 	switch t.Name {
 	case "compute":
-		amount, workers = w.FLOPs(), share(w, dev, true)
+		amount = w.FLOPs()
+		workers, _ = dev.Parts(w)
 	case "memory":
-		amount, workers = w.Bytes(), share(w, dev, false)
+		amount = w.Bytes()
+		_, workers = dev.Parts(w)
 	case "communication":
 		amount = w.WireBytes()
 	case "host_link":

@@ -67,18 +67,6 @@ func (v *Verdict) add(sentence string) {
 	}
 }
 
-// share is how many times a device's figures the workload's workers have.
-func share(w datasets.Workload, dev *datasets.Device, arithmetic bool) float64 {
-	n := float64(max(w.Workers(), 1))
-	if dev.Kind != "cpu" {
-		return n
-	}
-	if !arithmetic || dev.Units == 0 {
-		return 1
-	}
-	return min(1, n/float64(dev.Units))
-}
-
 // StreamsMemory reports whether a stream's bandwidth is that of main memory: it
 // reads, and its working set is at least twice the last-level cache.
 func StreamsMemory(s datasets.Stream, dev *datasets.Device) bool {
@@ -108,7 +96,8 @@ func bestMemory(s *Subject, dev *datasets.Device) string {
 		} else if stream || j.Regime != "memory" {
 			continue
 		}
-		rate := w.Bytes() / m.TimeS / share(w, dev, false)
+		_, devices := dev.Parts(w)
+		rate := w.Bytes() / m.TimeS / devices
 		if rate > top || isStream && !stream {
 			top, best, stream = rate, j, isStream
 		}
@@ -138,7 +127,8 @@ func bestCompute(s *Subject, dev *datasets.Device) string {
 		if !m.Usable() || slices.Contains(m.Flags, datasets.FlagImplausible) || j.Regime != "compute" || !(peak.Value > 0) || peak.Origin != datasets.Datasheet {
 			continue
 		}
-		if rate := w.FLOPs() / m.TimeS / (peak.Value * share(w, dev, true)); rate > top {
+		devices, _ := dev.Parts(w)
+		if rate := w.FLOPs() / m.TimeS / (peak.Value * devices); rate > top {
 			top, best = rate, j
 		}
 	}
